@@ -1,0 +1,64 @@
+# The first command of a new checkout is `make run`; `make help` lists the others.
+# PYTHON=python3.12 chooses the interpreter that the environment is made of.
+PYTHON ?= python3
+TEST_WORKERS ?= 2
+ARGS ?=
+
+BIN := .venv/bin
+STAMP := .venv/.installed
+export DAGSTER_DISABLE_TELEMETRY := yes
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# An environment knows its own place: after a move, or an install that was cut short, it is made anew.
+ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
+$(STAMP): fresh-environment
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help run ui test lint bench lock env clean fresh-environment
+
+help:  ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
+
+run: $(STAMP)  ## bring the warehouse up to date with the lake (a sample lake if it is empty)
+	@$(BIN)/sparkify run --sample $(ARGS)
+
+ui: $(STAMP)  ## the Dagster UI with its daemon
+	@$(BIN)/sparkify ui $(ARGS)
+
+test: $(STAMP)  ## the whole test suite; ARGS="-k ledger" narrows it
+	@$(BIN)/python -m pytest -n $(TEST_WORKERS) $(ARGS)
+
+lint: $(STAMP)  ## ruff, its formatter, and mypy in strict mode
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+
+bench: $(STAMP)  ## measure whole `sparkify run` processes; takes several minutes
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+env: $(STAMP)  ## only make the environment, .venv
+	@:
+
+$(STAMP): requirements.lock pyproject.toml
+	@echo "Installing the locked packages into .venv ..."
+	@$(BIN)/python -m pip install -qq --no-deps --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install -qq --no-deps --no-build-isolation -e .
+	@pwd -P > $(STAMP)
+
+fresh-environment:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Python 3.11 or newer is needed and '$(PYTHON)' is not. Name one: make PYTHON=python3.12 ..." >&2; \
+	  exit 1; }
+	@$(PYTHON) -m venv --clear .venv
+
+lock:  ## choose the newest versions that pyproject.toml allows and write requirements.lock
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -qq uv
+	@$(BIN)/python -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra dev \
+	  --generate-hashes --no-annotate --no-strip-extras --no-emit-index-url --no-emit-find-links \
+	  --custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
+
+clean:  ## remove the environment and caches; keeps the lake, the warehouse and Dagster's storage
+	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
