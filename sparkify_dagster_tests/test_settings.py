@@ -1,0 +1,496 @@
+"""dwh.cfg and the environment: what is accepted, what wins, and how everything wrong is told."""
+
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import FrozenInstanceError, fields, is_dataclass
+from datetime import date
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sparkify_dagster.errors import SparkifyError
+from sparkify_dagster.settings import KEYS, Engine, Settings, SettingsError, load_settings
+
+SHIPPED = Path(__file__).parents[1] / "dwh.cfg"
+MINIMAL = {
+    "S3": {"LOG_DATA": "logs", "SONG_DATA": "songs"},
+    "PARTITIONS": {"FIRST_DAY": "2018-11-01"},
+}
+SECRET = "hunter2-never-shown"
+
+same_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory without dwh.cfg, beside the folder `conf` for configuration files."""
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "shell").mkdir()
+    monkeypatch.chdir(tmp_path / "shell")
+    return tmp_path
+
+
+def write(folder: Path, **changes: dict[str, str]) -> Path:
+    """A correct conf/dwh.cfg with the keys of the given sections changed."""
+    sections = {name: MINIMAL.get(name, {}) | changes.get(name, {}) for name in MINIMAL | changes}
+    lines = [
+        line
+        for name, keys in sections.items()
+        for line in (f"[{name}]", *(f"{key} = {value}" for key, value in keys.items()))
+    ]
+    return write_text(folder, "\n".join(lines) + "\n")
+
+
+def write_text(folder: Path, content: str) -> Path:
+    file = folder / "conf" / "dwh.cfg"
+    file.write_text(content, encoding="utf-8", newline="")
+    return file
+
+
+def refused(file: Path, environ: dict[str, str] | None = None) -> SettingsError:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(file, environ or {})
+    return caught.value
+
+
+def only_problem(file: Path, environ: dict[str, str] | None = None) -> str:
+    (problem,) = refused(file, environ).problems
+    return problem
+
+
+# The shipped file
+
+
+def test_the_shipped_file_loads_as_it_is() -> None:
+    loaded = load_settings(SHIPPED, {})
+    assert loaded.warehouse.engine is Engine.DUCKDB
+    assert loaded.warehouse.schema == "main"
+    assert loaded.duckdb.path == SHIPPED.parent / "warehouse" / "sparkify.duckdb"
+    assert loaded.s3.log_data == str(SHIPPED.parent / "lake" / "log_data")
+    assert loaded.s3.log_jsonpath == str(SHIPPED.parent / "lake" / "log_json_path.json")
+    assert loaded.partitions.first_day == date(2018, 11, 1)
+    assert loaded.partitions.last_day is None
+    assert loaded.home == SHIPPED.parent / ".dagster"
+
+
+def test_the_shipped_file_names_every_key_once() -> None:
+    lines = [line for line in SHIPPED.read_text(encoding="utf-8").splitlines() if line[:1] != "#"]
+    names = [line.partition("=")[0].strip() for line in lines if "=" in line]
+    assert names == [name for keys in KEYS.values() for name in keys]
+
+
+def test_the_values_of_the_shipped_file_are_the_defaults(folder: Path) -> None:
+    shipped = load_settings(SHIPPED, {})
+    bare = load_settings(write(folder), {})
+    assert bare.duckdb.path == folder / "conf" / "warehouse" / "sparkify.duckdb"
+    for name in ("memory_limit", "threads", "lock_timeout"):
+        assert getattr(bare.duckdb, name) == getattr(shipped.duckdb, name)
+    assert bare.load == shipped.load
+    assert bare.cluster == shipped.cluster
+    assert bare.s3.region == shipped.s3.region
+
+
+def test_every_part_of_the_settings_is_frozen() -> None:
+    loaded = load_settings(SHIPPED, {})
+    parts = [getattr(loaded, item.name) for item in fields(loaded)]
+    for frozen in (loaded, *(part for part in parts if is_dataclass(part))):
+        with pytest.raises(FrozenInstanceError):
+            setattr(frozen, fields(frozen)[0].name, None)
+
+
+# Which file
+
+
+def test_the_nearest_file_at_or_above_the_working_directory_is_read(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep = folder / "conf" / "a" / "b"
+    deep.mkdir(parents=True)
+    file = write(folder)
+    for place in (folder / "conf", deep):
+        monkeypatch.chdir(place)
+        assert load_settings(environ={}).config_file == file
+
+
+def test_an_explicit_path_wins_over_the_variable_and_the_variable_over_the_search(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write(folder)
+    other = folder / "shell" / "other.cfg"
+    other.write_bytes(file.read_bytes())
+    monkeypatch.chdir(folder / "conf")
+    variable = {"SPARKIFY_CONFIG": "../shell/other.cfg"}
+    assert load_settings(environ=variable).config_file == other
+    assert load_settings(file, variable).config_file == file
+
+
+def test_no_file_anywhere_says_what_to_do(folder: Path) -> None:
+    with pytest.raises(SparkifyError, match=r"There is no dwh\.cfg in .*set SPARKIFY_CONFIG"):
+        load_settings(environ={})
+
+
+def test_a_named_file_that_does_not_exist_is_told_with_who_named_it(folder: Path) -> None:
+    with pytest.raises(SettingsError, match=r"gone\.cfg, which SPARKIFY_CONFIG names"):
+        load_settings(environ={"SPARKIFY_CONFIG": "gone.cfg"})
+    assert "SPARKIFY_CONFIG" not in str(refused(folder / "gone.cfg"))
+
+
+def test_a_file_that_is_not_text_is_one_clear_message(folder: Path) -> None:
+    file = folder / "conf" / "dwh.cfg"
+    file.write_bytes(b"[S3]\nLOG_DATA = \xff\xfe\n")
+    assert "byte 16 is not UTF-8 text" in str(refused(file))
+
+
+def test_a_byte_order_mark_and_crlf_are_accepted(folder: Path) -> None:
+    file = write(folder)
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))
+    assert load_settings(file, {}).s3.log_data == str(folder / "conf" / "logs")
+
+
+# Values
+
+
+def test_the_classic_file_with_quotes_loads(folder: Path) -> None:
+    uri = "s3://udacity-dend/log_json_path.json"
+    file = write(
+        folder,
+        CLUSTER={"HOST": "''", "DB_PORT": '"5439"'},
+        IAM_ROLE={"ARN": "'arn:aws:iam::123456789012:role/dwhRole'"},
+        S3={"LOG_DATA": "'s3://udacity-dend/log_data'", "LOG_JSONPATH": f'"{uri}"'},
+    )
+    loaded = load_settings(file, {})
+    assert loaded.s3.log_data == "s3://udacity-dend/log_data"
+    assert loaded.s3.log_jsonpath == uri
+    assert loaded.iam_role_arn == "arn:aws:iam::123456789012:role/dwhRole"
+    assert (loaded.cluster.host, loaded.cluster.db_port) == ("", 5439)
+
+
+def test_only_one_matching_pair_of_quotes_is_removed(folder: Path) -> None:
+    for written, meant in {"\"'x'\"": "'x'", "'x\"": "'x\"", "'": "'", '"  x "': "  x "}.items():
+        loaded = load_settings(write(folder, CLUSTER={"DB_PASSWORD": written}), {})
+        assert loaded.cluster.db_password == meant
+
+
+@same_folder
+@given(st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=30))
+def test_any_printable_password_arrives_as_it_is_when_quoted(folder: Path, password: str) -> None:
+    from_file = load_settings(write(folder, CLUSTER={"DB_PASSWORD": f"'{password}'"}), {})
+    variable = {"SPARKIFY_CLUSTER_DB_PASSWORD": f'"{password}"'}
+    from_environment = load_settings(write(folder), variable)
+    assert from_file.cluster.db_password == password
+    assert from_environment.cluster.db_password == password
+
+
+def test_keys_are_case_insensitive_and_percent_signs_are_plain(folder: Path) -> None:
+    file = write_text(
+        folder,
+        "[S3]\nlog_data = a%20b\nSong_Data = %(x)s\n[PARTITIONS]\nfirst_day: 2018-11-01\n",
+    )
+    loaded = load_settings(file, {})
+    assert loaded.s3.log_data == str(folder / "conf" / "a%20b")
+    assert loaded.s3.song_data == str(folder / "conf" / "%(x)s")
+
+
+def test_a_relative_path_of_the_file_starts_from_the_folder_of_the_file(folder: Path) -> None:
+    loaded = load_settings(write(folder, DUCKDB={"PATH": "../w/x.duckdb"}), {})
+    assert loaded.duckdb.path == folder / "w" / "x.duckdb"
+    assert loaded.s3.song_data == str(folder / "conf" / "songs")
+
+
+def test_a_relative_path_of_the_environment_starts_from_the_working_directory(folder: Path) -> None:
+    variables = {"SPARKIFY_DUCKDB_PATH": "x.duckdb", "SPARKIFY_S3_LOG_DATA": "../lake"}
+    loaded = load_settings(write(folder), variables)
+    assert loaded.duckdb.path == folder / "shell" / "x.duckdb"
+    assert loaded.s3.log_data == str(folder / "lake")
+
+
+def test_absolute_paths_and_s3_uris_are_kept(folder: Path) -> None:
+    file = write(folder, S3={"LOG_DATA": "s3://b/p/q", "SONG_DATA": str(folder)})
+    loaded = load_settings(file, {})
+    assert (loaded.s3.log_data, loaded.s3.song_data) == ("s3://b/p/q", str(folder))
+
+
+def test_defaults_follow_the_engine(folder: Path) -> None:
+    server = {"HOST": "h", "DB_NAME": "d", "DB_USER": "u"}
+    for engine, schema, port in (("postgres", "public", 5432), ("Redshift", "public", 5439)):
+        file = write(folder, WAREHOUSE={"ENGINE": engine}, CLUSTER=server)
+        loaded = load_settings(file, {})
+        assert (loaded.warehouse.schema, loaded.cluster.db_port) == (schema, port)
+
+
+def test_a_server_engine_needs_host_database_and_user(folder: Path) -> None:
+    file = write(folder, WAREHOUSE={"ENGINE": "postgres"}, CLUSTER={"HOST": "db"})
+    problems = refused(file).problems
+    assert [problem.split(" is ")[0] for problem in problems] == [
+        "[CLUSTER] DB_NAME",
+        "[CLUSTER] DB_USER",
+    ]
+    assert all("ENGINE = postgres needs it" in problem for problem in problems)
+
+
+GOOD_AND_BAD = {
+    ("WAREHOUSE", "ENGINE"): (["duckdb", "DuckDB"], ["sqlite", "duck db"]),
+    ("WAREHOUSE", "SCHEMA"): (["", "a", "_x9"], ["9a", "a-b", 'a"; drop', "Upper", "pg_x", "é"]),
+    ("DUCKDB", "PATH"): (["a.db", "/a/b"], ["folder/", ":memory:", "s3://b/x.duckdb", "md:/x"]),
+    ("DUCKDB", "MEMORY_LIMIT"): (["1GB", "1.5 gib", "800mb"], ["1", "0GB", "80%", "-1GB", "GB"]),
+    ("DUCKDB", "THREADS"): (["", "1", "64"], ["0", "-1", "1.5", "two", "1_0", "٣", "9999"]),
+    ("DUCKDB", "LOCK_TIMEOUT"): (["0", "0.5", "600"], ["-1", "nan", "inf", "1_0", "1e9", "."]),
+    ("CLUSTER", "HOST"): (["db.example.com", "::1", "/run/pg"], ["h:5439/dev", "a b"]),
+    ("CLUSTER", "DB_NAME"): (["dwh"], ["host=x dbname=y", "a/b"]),
+    ("CLUSTER", "DB_USER"): (["awsuser", "IAM:me", "me@corp.com"], ["a b", "a:b"]),
+    ("CLUSTER", "DB_PORT"): (["", "1", "65535"], ["0", "65536", "x"]),
+    ("IAM_ROLE", "ARN"): (
+        ["", "arn:aws-cn:iam::123456789012:role/a/b"],
+        ["role", "arn:aws:s3:::b"],
+    ),
+    ("S3", "LOG_DATA"): (["a", "s3://b", "s3://b/p"], ["", "s3://", "s3:///p", "s3:/b", "gs://b"]),
+    ("S3", "SONG_DATA"): (["../a b", "s3://b/p/"], ["", "https://b.s3.amazonaws.com/p", "s3a://b"]),
+    ("S3", "LOG_JSONPATH"): (["", "a.json", "s3://b/k"], ["s3://b", "s3://b/", "folder/"]),
+    ("S3", "REGION"): (["eu-west-1", "auto"], ["EU West", "us_west"]),
+    ("S3", "ENDPOINT_URL"): (
+        ["", "http://localhost:9000", "https://[::1]:1/x"],
+        ["localhost:9000", "ftp://h", "http://", "https://h?x=1", "https://h#f", "http://h:x"],
+    ),
+    ("PARTITIONS", "FIRST_DAY"): (
+        ["1970-01-01"],
+        ["", "2018-11-31", "20181101", "1969-12-31", "x"],
+    ),
+    ("PARTITIONS", "LAST_DAY"): (["", "2199-12-31"], ["2018-W44-4", "9999-12-31"]),
+    ("LOAD", "MAX_REJECT_RATIO"): (["0", "1", ".5", "1e-3"], ["1%", "-0.1", "1.01", "nan"]),
+}
+
+
+@pytest.mark.parametrize(("section", "name"), GOOD_AND_BAD)
+def test_each_key_accepts_what_it_says_and_refuses_the_rest(
+    folder: Path, section: str, name: str
+) -> None:
+    good, bad = GOOD_AND_BAD[section, name]
+    variable = f"SPARKIFY_{section}_{name}"
+    for value in good:
+        load_settings(write(folder, **{section: {name: value}}), {})
+        load_settings(write(folder), {variable: value})
+    for value in bad:
+        in_file = only_problem(write(folder, **{section: {name: value}}))
+        assert in_file.startswith(f"[{section}] {name} ")
+        assert KEYS[section][name].expected in in_file
+        assert "(dwh.cfg)" in in_file
+        assert f"({variable})" in only_problem(write(folder), {variable: value})
+
+
+def test_the_rules_above_speak_of_every_key_but_the_password() -> None:
+    declared = {(section, name) for section, keys in KEYS.items() for name in keys}
+    assert declared - {("CLUSTER", "DB_PASSWORD")} == set(GOOD_AND_BAD)
+
+
+# The environment
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "read"),
+    [
+        ("SPARKIFY_WAREHOUSE_SCHEMA", "dwh", lambda s: s.warehouse.schema),
+        ("SPARKIFY_DUCKDB_THREADS", "3", lambda s: str(s.duckdb.threads)),
+        ("SPARKIFY_CLUSTER_DB_PASSWORD", "pw", lambda s: s.cluster.db_password),
+        ("SPARKIFY_IAM_ROLE_ARN", "arn:aws:iam::123456789012:role/r", lambda s: s.iam_role_arn),
+        ("SPARKIFY_S3_LOG_DATA", "s3://b/p", lambda s: s.s3.log_data),
+        ("SPARKIFY_PARTITIONS_FIRST_DAY", "2020-02-29", lambda s: str(s.partitions.first_day)),
+        ("SPARKIFY_LOAD_MAX_REJECT_RATIO", "0.25", lambda s: str(s.load.max_reject_ratio)),
+    ],
+)
+def test_a_variable_overrides_the_key_even_where_the_file_is_wrong(
+    folder: Path, variable: str, value: str, read: Callable[[Settings], object]
+) -> None:
+    assert read(load_settings(SHIPPED, {variable: value})) == value
+    broken = write(folder, DUCKDB={"THREADS": "many"})
+    assert load_settings(broken, {"SPARKIFY_DUCKDB_THREADS": "2"}).duckdb.threads == 2
+
+
+def test_an_empty_variable_means_the_default(folder: Path) -> None:
+    file = write(folder, DUCKDB={"THREADS": "3", "MEMORY_LIMIT": "2GB"})
+    empty = {"SPARKIFY_DUCKDB_THREADS": "", "SPARKIFY_DUCKDB_MEMORY_LIMIT": ""}
+    loaded = load_settings(file, empty)
+    assert (loaded.duckdb.threads, loaded.duckdb.memory_limit) == (None, "1GB")
+
+
+def test_a_mistyped_variable_is_an_error_that_names_the_right_one(folder: Path) -> None:
+    problem = only_problem(write(folder), {"SPARKIFY_S3_LOGDATA": "s3://b"})
+    assert "SPARKIFY_S3_LOGDATA" in problem
+    assert "did you mean SPARKIFY_S3_LOG_DATA?" in problem
+
+
+def test_variables_of_other_tools_are_ignored(folder: Path) -> None:
+    others = {"SPARKIFY_TEST_S3_ENDPOINT": "x", "SPARKIFY": "x", "S3_LOG_DATA": "x"}
+    free = {"SPARKIFY_DWH_NODE_TYPE": "ra3.large", "SPARKIFY_CONFIG": "elsewhere.cfg"}
+    assert load_settings(write(folder), others | free) == load_settings(write(folder), {})
+
+
+def test_home_is_dagster_home_or_beside_the_file_and_nothing_is_created(folder: Path) -> None:
+    file = write(folder)
+    assert load_settings(file, {"DAGSTER_HOME": ""}).home == folder / "conf" / ".dagster"
+    assert load_settings(file, {"DAGSTER_HOME": str(folder / "h")}).home == folder / "h"
+    assert sorted(path.name for path in folder.iterdir()) == ["conf", "shell"]
+    assert [path.name for path in file.parent.iterdir()] == ["dwh.cfg"]
+
+
+def test_home_must_be_absolute_and_not_a_file(folder: Path) -> None:
+    file = write(folder)
+    for wrong in ("relative/home", str(file)):
+        problem = only_problem(file, {"DAGSTER_HOME": wrong})
+        assert problem.startswith(f"DAGSTER_HOME = {wrong!r}")
+    (folder / "conf" / ".dagster").touch()
+    assert "is not a folder" in only_problem(file)
+
+
+# Everything wrong at once
+
+
+def test_every_problem_of_file_and_environment_is_listed_at_once(folder: Path) -> None:
+    file = write_text(
+        folder,
+        "LOST = 1\n"
+        "[WAREHOUSE]\nENGINE = oracle\nno delimiter\n"
+        "[DUCKBD]\nPATH = x\n"
+        "[DUCKDB]\nTHREADS = 0\nTHREADS = 1\nMEMRY_LIMIT = 1GB\n"
+        "[S3]\nSONG_DATA = s3://\n"
+        "[LOAD]\nMAX_REJECT_RATIO = 1%\n"
+        "[PARTITIONS]\nFIRST_DAY = 2018-12-01\nLAST_DAY = 2018-11-01\n"
+        "[S3]\nREGION = Mars 1\n",
+    )
+    error = refused(file, {"SPARKIFY_CLUSTER_DB_PORT": "0", "SPARKIFY_S3_REGIO": "x"})
+    expected = [
+        ("line 1", "[SECTION]"),
+        ("line 4", "KEY = value"),
+        ("line 9", "THREADS is repeated"),
+        ("line 18", "[S3] is repeated"),
+        ("[DUCKBD] is not a section", "did you mean DUCKDB?"),
+        ("[DUCKDB] MEMRY_LIMIT is not a key", "did you mean MEMORY_LIMIT?"),
+        ("[S3] REGIO is not a key", "did you mean SPARKIFY_S3_REGION?"),
+        ("[WAREHOUSE] ENGINE = 'oracle'", "duckdb, postgres or redshift"),
+        ("[DUCKDB] THREADS = '0'", "a whole number from 1 to 1024"),
+        ("[CLUSTER] DB_PORT = '0'", "(SPARKIFY_CLUSTER_DB_PORT)"),
+        ("[S3] LOG_DATA is missing or empty", "expected a folder"),
+        ("[S3] SONG_DATA = 's3://'", "s3://bucket/prefix"),
+        ("[S3] REGION = 'Mars 1'", "the name of a region"),
+        ("[LOAD] MAX_REJECT_RATIO = '1%'", "from 0 to 1"),
+        ("[PARTITIONS] FIRST_DAY = 2018-12-01", "after LAST_DAY = 2018-11-01"),
+    ]
+    unmatched = list(error.problems)
+    for start, within in expected:
+        (match,) = (line for line in unmatched if line.startswith(start) and within in line)
+        unmatched.remove(match)
+    assert unmatched == []
+    assert str(error).splitlines()[1:] == [f"  {problem}" for problem in error.problems]
+    assert f"{file} cannot be used, {len(expected)} problems:" in str(error)
+
+
+broken_values = st.fixed_dictionaries(
+    {}, optional={place: st.sampled_from(bad) for place, (_, bad) in GOOD_AND_BAD.items()}
+)
+
+
+@same_folder
+@given(broken_values)
+def test_any_combination_of_wrong_keys_is_listed_key_by_key(
+    folder: Path, values: dict[tuple[str, str], str]
+) -> None:
+    changes: dict[str, dict[str, str]] = {}
+    for (section, name), value in values.items():
+        changes.setdefault(section, {})[name] = value
+    file = write(folder, **changes)
+    if not values:
+        assert isinstance(load_settings(file, {}), Settings)
+        return
+    named = {tuple(problem.split(" ")[:2]) for problem in refused(file).problems}
+    assert named == {(f"[{section}]", name) for section, name in values}
+
+
+@same_folder
+@given(st.text(max_size=300) | st.text("[]=:#; \n\tS3LOG_DATA'\"", max_size=120))
+def test_whatever_the_file_holds_only_a_settings_error_comes_out(folder: Path, text: str) -> None:
+    file = folder / "conf" / "dwh.cfg"
+    file.write_text(text, encoding="utf-8", errors="replace", newline="")
+    for problem in refused(file).problems:  # no text here can name a lake: it is never correct
+        assert len(problem.splitlines()) == 1
+
+
+def test_a_section_for_later_may_have_any_key(folder: Path) -> None:
+    load_settings(write(folder, DWH={"CLUSTER_TYPE": "multi-node", "ANYTHING": "x"}), {})
+
+
+def test_an_error_survives_a_process_boundary(folder: Path) -> None:
+    error = refused(write(folder, LOAD={"MAX_REJECT_RATIO": "2"}))
+    copy = pickle.loads(pickle.dumps(error))
+    assert (str(copy), copy.problems) == (str(error), error.problems)
+
+
+# Secrets
+
+
+def test_a_password_is_in_no_repr() -> None:
+    loaded = load_settings(SHIPPED, {"SPARKIFY_CLUSTER_DB_PASSWORD": SECRET})
+    assert loaded.cluster.db_password == SECRET
+    assert SECRET not in repr(loaded) + str(loaded) + repr(loaded.cluster)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"[CLUSTER]\nDB_PASSWORD {SECRET}\n",
+        f"[CLUSTER]\nHOST = h\n  DB_PASSWORD = {SECRET}\n",
+        f"[CLUSTER]\nDB_PASSWORD =\n  {SECRET}\n  x\n",
+        f"[CLUSTER]\nDB_PASSWORD = a\nDB_PASSWORD = {SECRET}\n",
+        f"DB_PASSWORD = {SECRET}\n",
+        f"[CLUSTER]\nDB_PASSWORD = x\n\n{SECRET}/x\n",
+        f"[CLUSTER]\nDB_PASWORD = {SECRET}\n",
+        f"[AWS]\nKEY = k\nSECRET = {SECRET}\n",
+        f"[https://u:{SECRET}@h]\n",
+        f"[CLUSTER]\nHOST = postgresql://u:{SECRET}@h/db\n",
+        f"[CLUSTER]\nHOST = h user=u password={SECRET}\n",
+        f"[CLUSTER]\nDB_NAME = 'postgresql://u:{SECRET}@h/db'\n",
+        f"[DUCKDB]\nPATH = postgres://u:{SECRET}@h/db\n",
+        f"[S3]\nLOG_DATA = s3://AKIA:{SECRET}@bucket/logs\n",
+        f"[S3]\nLOG_DATA = s3://AKIA:x/{SECRET}@bucket/logs\n",
+        f"[S3]\nENDPOINT_URL = https://{SECRET}@h\n",
+        f"[S3]\nENDPOINT_URL = https://u:{SECRET}@h:9000\n",
+        f"[S3]\nENDPOINT_URL = https:/u:{SECRET}@h\n",
+        f"[S3]\nENDPOINT_URL = https://h/?X-Amz-Signature={SECRET}\n",
+    ],
+)
+def test_a_secret_in_the_wrong_place_is_refused_and_never_shown(folder: Path, content: str) -> None:
+    error = refused(write_text(folder, content))
+    assert SECRET not in str(error)
+    assert SECRET not in repr(error)
+    assert error.__cause__ is None
+    assert error.__context__ is None
+
+
+def test_a_uri_with_a_password_in_a_variable_is_refused_and_never_shown(folder: Path) -> None:
+    variable = {"SPARKIFY_S3_ENDPOINT_URL": f"https://u:{SECRET}@h"}
+    problem = only_problem(write(folder), variable)
+    assert "user or password inside a URI (not shown) (SPARKIFY_S3_ENDPOINT_URL)" in problem
+    assert SECRET not in problem
+
+
+def test_a_password_that_cannot_be_used_is_not_shown(folder: Path) -> None:
+    problem = only_problem(write(folder), {"SPARKIFY_CLUSTER_DB_PASSWORD": f"{SECRET}\nx"})
+    assert "[CLUSTER] DB_PASSWORD has a line break" in problem
+    assert SECRET not in problem
+
+
+# What the module costs
+
+
+def test_the_module_imports_only_the_standard_library() -> None:
+    program = "import sys, sparkify_dagster.settings; print(*sys.modules)"
+    command = [sys.executable, "-S", "-c", program]
+    root = str(SHIPPED.parent)
+    done = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": root}, check=True, capture_output=True, text=True
+    )
+    foreign = {name.partition(".")[0] for name in done.stdout.split()} - sys.stdlib_module_names
+    assert foreign <= {"sparkify_dagster", "__main__", "__mp_main__"}
