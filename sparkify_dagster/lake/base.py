@@ -1,0 +1,83 @@
+"""What a lake is: the files under one prefix, listed and read as decoded bytes.
+
+The types every lake shares, and the rule saying which keys are data. How files are fetched ahead
+is in prefetch.py, what gzip means in decode.py, where the bytes come from in local.py and s3.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from sparkify_dagster.errors import SparkifyError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+    from datetime import datetime
+
+CHUNK_BYTES = 8 << 20
+"""The most decoded bytes in one chunk, and the most raw bytes fetched by one request."""
+
+BUDGET_BYTES = 64 << 20
+"""The most raw bytes fetched, or being fetched, and not yet consumed."""
+
+UNFINISHED = (".tmp", ".part")
+
+
+class LakeError(SparkifyError):
+    """The lake or one of its files cannot be read; the message says which, why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class LakeFile:
+    """One version of one file; ``key`` is relative to the lake's prefix, with ``/`` separators."""
+
+    key: str
+    size: int
+    etag: str
+    last_modified: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The next piece of one file's decoded content; exactly one chunk of a file is its last."""
+
+    file: LakeFile
+    data: bytes
+    last: bool
+
+
+class Lake(Protocol):
+    """The files under one prefix."""
+
+    @property
+    def uri(self) -> str:
+        """The prefix, as a user would write it."""
+
+    def list(self) -> list[LakeFile]:
+        """Every data file, sorted by key."""
+
+    def read(self, files: Sequence[LakeFile]) -> Generator[Chunk, None, None]:
+        """The decoded content of the files, in the order given, fetched ahead in the background.
+
+        Closing the generator stops the fetching and leaves no thread behind. A file that cannot
+        be read whole and in the listed version raises LakeError.
+        """
+
+    def url(self, key: str) -> str:
+        """The address of one file, for messages and links."""
+
+
+def is_data_key(key: str) -> bool:
+    """Whether a key is data: neither hidden (``.x``, ``_x``) nor still being written.
+
+    One rule for folders and S3, so that a copied lake gives the same rows.
+    """
+    if key.endswith(UNFINISHED):
+        return False
+    return not any(name.startswith((".", "_")) for name in key.split("/"))
+
+
+def changed(url: str) -> LakeError:
+    """The error for a file that is no longer the version that was listed."""
+    return LakeError(f"{url} changed while it was being read; run again")

@@ -1,0 +1,112 @@
+"""Fetching ahead: raw pieces of many files, in order, within a budget of bytes.
+
+Only the consumer's thread does the accounting: it submits blocks while the budget has room and
+waits for the oldest one. No worker ever waits for room, so nothing can deadlock. Where the bytes
+come from is the lake's business.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from sparkify_dagster.lake.base import CHUNK_BYTES, Chunk, LakeFile
+from sparkify_dagster.lake.decode import MAGIC, Gunzip
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+    from concurrent.futures import Future
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A range of one file's raw bytes."""
+
+    file: LakeFile
+    start: int
+    length: int
+
+    @property
+    def last(self) -> bool:
+        return self.start + self.length == self.file.size
+
+
+Block = Sequence[Part]
+"""What one task fetches: one part of a large file, or several small files."""
+
+
+class Fetcher(Protocol):
+    """Workers that fetch blocks in the background."""
+
+    @property
+    def ahead(self) -> int:
+        """How many blocks may be submitted and not yet consumed."""
+
+    def submit(self, block: Block) -> Future[list[bytes]]:
+        """Fetch the raw bytes of each part, exactly as long as the part."""
+
+    def close(self) -> None:
+        """Abandon what is not fetched and wait until no worker is left."""
+
+
+def blocks(files: Sequence[LakeFile], block_bytes: int, block_files: int) -> Iterator[Block]:
+    """Cut the files into blocks, in order: large files into parts, small ones put together."""
+    small: list[Part] = []
+    size = 0
+    for file in files:
+        if small and (size + file.size > block_bytes or len(small) == block_files):
+            yield small
+            small, size = [], 0
+        if file.size > block_bytes:
+            for start in range(0, file.size, CHUNK_BYTES):
+                yield [Part(file, start, min(CHUNK_BYTES, file.size - start))]
+        else:
+            small.append(Part(file, 0, file.size))
+            size += file.size
+    if small:
+        yield small
+
+
+def fetch(todo: Iterator[Block], fetcher: Fetcher, budget: int) -> Iterator[tuple[Part, bytes]]:
+    """The parts of all blocks in order; at most ``budget`` raw bytes are fetched ahead."""
+    flying: deque[tuple[Block, int, Future[list[bytes]]]] = deque()
+    used = 0
+    block = next(todo, None)
+    while block or flying:
+        while block and len(flying) < fetcher.ahead:
+            size = sum(part.length for part in block)
+            if flying and used + size > budget:
+                break
+            flying.append((block, size, fetcher.submit(block)))
+            used += size
+            block = next(todo, None)
+        oldest, size, future = flying.popleft()
+        yield from zip(oldest, future.result(), strict=True)
+        used -= size
+
+
+def read(
+    todo: Iterator[Block],
+    start: Callable[[], Fetcher],
+    budget: int,
+    url: Callable[[str], str],
+) -> Generator[Chunk, None, None]:
+    """Fetch and decode; the workers live exactly as long as this generator."""
+    fetcher = start()
+    try:
+        gunzip: Gunzip | None = None
+        for part, raw in fetch(todo, fetcher, budget):
+            if part.start == 0:
+                gunzip = Gunzip(url(part.file.key)) if raw.startswith(MAGIC) else None
+            if gunzip is None:
+                yield Chunk(part.file, raw, part.last)
+                continue
+            for data in gunzip.feed(raw):
+                yield Chunk(part.file, data, False)
+            if part.last:
+                gunzip.finish()
+                yield Chunk(part.file, b"", True)
+    finally:
+        fetcher.close()
