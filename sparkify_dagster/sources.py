@@ -1,0 +1,62 @@
+"""The sources: which files of the lake fill which staging table.
+
+A new source is one declaration here, with a table file and a transform. Reading files is the
+lake's work, parsing and writing them the warehouse's.
+"""
+
+import re
+from dataclasses import dataclass, field
+from datetime import date
+
+_DAY = re.compile(r"(\d{4}-\d{2}-\d{2})[^/]*\.json(\.gz)?$")
+_JSON = re.compile(r"[^/]+\.json(\.gz)?$")
+
+
+@dataclass(frozen=True)
+class Source:
+    """One prefix of the lake and the staging table that its JSON lines fill.
+
+    `setting` is the key of `[S3]` in dwh.cfg that names the prefix. The files of a `dated` source
+    carry their day at the start of the file name; the day becomes `log_date`.
+    `epoch_times` are timestamp columns made from a column of epoch milliseconds.
+    """
+
+    name: str
+    table: str
+    setting: str
+    description: str
+    dated: bool
+    epoch_times: dict[str, str] = field(default_factory=dict)
+
+    def day_of(self, key: str) -> date | None:
+        """The day in a file's name; None for an undated source or a name without a day."""
+        match = _DAY.match(key.rsplit("/", 1)[-1]) if self.dated else None
+        try:
+            return date.fromisoformat(match[1]) if match else None
+        except ValueError:
+            return None
+
+    def owns(self, key: str) -> bool:
+        """Whether a file of the prefix is one of this source's."""
+        if self.dated:
+            return self.day_of(key) is not None
+        return _JSON.fullmatch(key.rsplit("/", 1)[-1]) is not None
+
+
+SOURCES: tuple[Source, ...] = (
+    Source(
+        name="log_data",
+        table="staging_events",
+        setting="LOG_DATA",
+        description="User activity, one JSON object a line, one or more files a day.",
+        dated=True,
+        epoch_times={"event_time": "ts"},
+    ),
+    Source(
+        name="song_data",
+        table="staging_songs",
+        setting="SONG_DATA",
+        description="Song metadata, usually one JSON object a file.",
+        dated=False,
+    ),
+)

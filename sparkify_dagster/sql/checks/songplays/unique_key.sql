@@ -1,0 +1,15 @@
+-- songplay_id is unique, over all days.
+-- severity: error
+-- blocking: yes
+SELECT MIN(log_date) AS log_date, songplay_id, COUNT(*) AS copies
+FROM songplays
+WHERE start_time >= ( -- incremental
+          SELECT MIN(start_time) FROM songplays -- incremental
+          WHERE log_date IN (SELECT log_date FROM pending_songplays) -- incremental
+      ) -- incremental
+  AND start_time <= ( -- incremental
+          SELECT MAX(start_time) FROM songplays -- incremental
+          WHERE log_date IN (SELECT log_date FROM pending_songplays) -- incremental
+      ) -- incremental
+GROUP BY songplay_id
+HAVING COUNT(*) > 1

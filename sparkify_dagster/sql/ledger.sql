@@ -1,0 +1,105 @@
+-- The platform's own bookkeeping: the ledger of files, the quarantine, and what is still to be done.
+-- `loading` holds the files of the load under way, inside its transaction only.
+-- `stale` names derived tables whose sources changed; `refreshed` those that were built, and from
+-- which text; `unknown_keys` counts the JSON keys that no column takes.
+
+-- name: create loading
+CREATE TABLE IF NOT EXISTS loading (
+    table_name VARCHAR(128) NOT NULL, key VARCHAR(1024) NOT NULL, etag VARCHAR(256) NOT NULL, day DATE
+)
+
+-- name: create stale
+CREATE TABLE IF NOT EXISTS stale (table_name VARCHAR(128) NOT NULL)
+
+-- name: create refreshed
+CREATE TABLE IF NOT EXISTS refreshed (
+    table_name VARCHAR(128) NOT NULL, code_version VARCHAR(64) NOT NULL, refreshed_at TIMESTAMP NOT NULL
+)
+
+-- name: create unknown_keys
+CREATE TABLE IF NOT EXISTS unknown_keys (
+    table_name VARCHAR(128) NOT NULL, key VARCHAR(1024) NOT NULL,
+    json_key VARCHAR(1024) NOT NULL, lines BIGINT NOT NULL
+)
+
+-- name: current files
+SELECT key, etag, day, loaded_at
+FROM (
+    SELECT
+        key, etag, day, loaded_at,
+        ROW_NUMBER() OVER (PARTITION BY key ORDER BY loaded_at DESC) AS place
+    FROM load_files
+    WHERE table_name = :table_name
+) AS versions
+WHERE place = 1
+
+-- name: forget versions
+DELETE FROM load_files
+WHERE table_name = :table_name
+  AND EXISTS (
+      SELECT 1 FROM loading
+      WHERE loading.table_name = load_files.table_name
+        AND loading.key = load_files.key
+        AND loading.etag = load_files.etag
+  )
+
+-- name: forget rejects
+DELETE FROM load_rejects
+WHERE table_name = :table_name
+  AND key IN (SELECT key FROM loading)
+
+-- name: forget unknown keys
+DELETE FROM unknown_keys
+WHERE table_name = :table_name
+  AND key IN (SELECT key FROM loading)
+
+-- name: clear loading
+DELETE FROM loading
+
+-- name: totals
+SELECT COALESCE(SUM(lines), 0), COALESCE(SUM(rejects), 0)
+FROM (
+    SELECT
+        lines, rejects, day, key,
+        ROW_NUMBER() OVER (PARTITION BY key ORDER BY loaded_at DESC) AS place
+    FROM load_files
+    WHERE table_name = :table_name
+) AS versions
+WHERE place = 1
+  AND key NOT IN (SELECT key FROM loading)
+
+-- name: totals of a day
+SELECT COALESCE(SUM(lines), 0), COALESCE(SUM(rejects), 0)
+FROM (
+    SELECT
+        lines, rejects, key,
+        ROW_NUMBER() OVER (PARTITION BY key ORDER BY loaded_at DESC) AS place
+    FROM load_files
+    WHERE table_name = :table_name
+      AND day = :day
+) AS versions
+WHERE place = 1
+  AND key NOT IN (SELECT key FROM loading)
+
+-- name: mark stale
+INSERT INTO stale (table_name)
+SELECT :table_name
+WHERE NOT EXISTS (SELECT 1 FROM stale WHERE table_name = :table_name)
+
+-- name: clear stale
+DELETE FROM stale
+WHERE table_name = :table_name
+
+-- name: stale tables
+SELECT DISTINCT table_name FROM stale
+
+-- name: built tables
+SELECT table_name, code_version FROM refreshed
+
+-- name: forget built
+DELETE FROM refreshed
+WHERE table_name = :table_name
+
+-- name: note built
+INSERT INTO refreshed (table_name, code_version, refreshed_at)
+VALUES (:table_name, :code_version, :refreshed_at)

@@ -1,0 +1,94 @@
+"""What the platform is made of: tables, sources, transforms and checks, read from their files.
+
+Adding a table, a transform or a check is adding a SQL file; adding a source is that and one
+declaration. Nothing here knows a lake or a connection.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sparkify_dagster.sources import SOURCES, Source
+from sparkify_dagster.tables import Table, load_tables
+from sparkify_dagster.warehouse import transforms
+from sparkify_dagster.warehouse.audits import find_checks
+from sparkify_dagster.warehouse.derived_checks import Scope, is_daily
+from sparkify_dagster.warehouse.lake_checks import lake_checks
+from sparkify_dagster.warehouse.line_rules import LineRules
+from sparkify_dagster.warehouse.reports import Check
+from sparkify_dagster.warehouse.transforms import Transform
+
+SQL_FOLDER = Path(__file__).parent.parent / "sql"
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Everything that is declared, consistent with itself."""
+
+    tables: Mapping[str, Table]
+    sources: Mapping[str, Source]
+    """By the staging table that they fill."""
+    transforms: Mapping[str, Transform]
+    """By table, each after those that it reads or refers to."""
+    checks: tuple[Check, ...]
+
+    def dependencies(self, table: str) -> tuple[str, ...]:
+        """The tables that a derived table reads or refers to."""
+        return transforms.needed(self.transforms[table]) if table in self.transforms else ()
+
+    def references_of(self, table: str) -> tuple[str, ...]:
+        """The derived tables that a table refers to, directly or not, in the order to make them."""
+        wanted: set[str] = set()
+        waiting = [table]
+        while waiting:
+            for reference in self.tables[waiting.pop()].references:
+                if reference.table not in wanted:
+                    wanted.add(reference.table)
+                    waiting.append(reference.table)
+        return tuple(name for name in self.transforms if name in wanted - {table})
+
+    def is_daily(self, table: str) -> bool:
+        return is_daily(self.tables[table])
+
+    def checks_of(self, table: str) -> tuple[Check, ...]:
+        return tuple(check for check in self.checks if check.table == table)
+
+    def rules_of(self, table: str) -> LineRules:
+        return LineRules(self.tables[table], self.sources[table].epoch_times)
+
+    def sql_of(self, table: str) -> str:
+        """The SQL that makes a table, for people."""
+        if table in self.transforms:
+            return self.transforms[table].script.text
+        return self.tables[table].source_text
+
+    def code_version(self, table: str) -> str:
+        if table in self.transforms:
+            return self.transforms[table].code_version
+        return hashlib.sha256(self.tables[table].source_text.encode()).hexdigest()[:16]
+
+
+def read_catalogue(sql_folder: Path = SQL_FOLDER, sources: Sequence[Source] = SOURCES) -> Catalogue:
+    """Read the SQL folder.
+
+    Raises:
+        SparkifyError: naming the file that is not as it must be, and what to do.
+    """
+    tables = load_tables(sql_folder / "tables")
+    found = transforms.find_transforms(tables, sql_folder / "transforms")
+    scopes = {name: _staging_scope(source) for name, source in _by_table(sources).items()}
+    scopes |= {name: scope for name, t in found.items() if (scope := t.scope())}
+    checks = find_checks(tables, scopes, sql_folder / "checks")
+    of_lake = (check for source in sources for check in lake_checks(source))
+    return Catalogue(tables, _by_table(sources), found, (*checks, *of_lake))
+
+
+def _by_table(sources: Sequence[Source]) -> dict[str, Source]:
+    return {source.table: source for source in sources}
+
+
+def _staging_scope(source: Source) -> Scope:
+    if source.dated:
+        return Scope("log_date", "SELECT day FROM loading")
+    return Scope("source_file", "SELECT key FROM loading")

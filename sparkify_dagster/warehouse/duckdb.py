@@ -1,0 +1,216 @@
+"""The embedded engine: a DuckDB file in this process.
+
+DuckDB lets one process at a time use the file, readers included: sessions are short, wait for
+each other within a limit, and say for whom they wait. Nothing about tables is known here.
+"""
+
+import random
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sparkify_dagster.settings import DuckDBSettings
+from sparkify_dagster.tables import Table
+from sparkify_dagster.warehouse.base import (
+    Notify,
+    Session,
+    StagedFile,
+    Warehouse,
+    WarehouseBusyError,
+    WarehouseError,
+)
+from sparkify_dagster.warehouse.reports import Rows, Value
+
+if TYPE_CHECKING:
+    import duckdb
+    import pandas as pd
+    import pyarrow as pa
+
+_PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)\b")
+_HOLDER = re.compile(r"PID (\d+)")
+_WRITES = re.compile(r"\s*(INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
+
+
+class DuckDBSession(Session):
+    """A connection's transaction."""
+
+    def __init__(self, connection: "duckdb.DuckDBPyConnection") -> None:
+        self._connection = connection
+
+    def execute(self, sql: str, params: Mapping[str, Value] | None = None) -> int:
+        result = self._run(sql, params)
+        if not _WRITES.match(sql):
+            return 0
+        row = result.fetchone()
+        return int(row[0]) if row else 0
+
+    def rows(
+        self, sql: str, params: Mapping[str, Value] | None = None, *, limit: int | None = None
+    ) -> Rows:
+        result = self._run(sql, params)
+        columns = tuple(column[0] for column in result.description or ())
+        rows = result.fetchall() if limit is None else result.fetchmany(limit)
+        return Rows(columns, tuple(tuple(row) for row in rows))
+
+    def frame(self, sql: str) -> "pd.DataFrame":
+        return self._run(sql, None).df()
+
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[tuple[Value, ...]]) -> None:
+        if not rows:
+            return
+        import pyarrow as pa
+
+        arrays = [pa.array(list(values)) for values in zip(*rows, strict=True)]
+        names = ", ".join(columns)
+        with self._registered("new_rows", pa.Table.from_arrays(arrays, names=list(columns))):
+            self._run(f"INSERT INTO {table} ({names}) SELECT {names} FROM new_rows", None)
+
+    def stage(self, table: Table, rows: "pa.Table", files: Sequence[StagedFile]) -> int:
+        import pyarrow as pa
+
+        staged = pa.table(
+            {
+                "file": pa.array(range(len(files)), pa.int32()),
+                "source_file": pa.array([file.key for file in files], pa.string()),
+                "log_date": pa.array([file.day for file in files], pa.date32()),
+            }
+        )
+        names = ", ".join(table.column_names)
+        with self._registered("parsed", rows), self._registered("staged_files", staged):
+            return self.execute(
+                f"INSERT INTO {table.name} ({names})\n"
+                f"SELECT {names} FROM parsed INNER JOIN staged_files USING (file)"
+            )
+
+    def _run(self, sql: str, params: Mapping[str, Value] | None) -> "duckdb.DuckDBPyConnection":
+        if params is None:
+            return self._connection.execute(sql)
+        named = set(_PARAMETER.findall(sql))
+        values = {name: value for name, value in params.items() if name in named}
+        return self._connection.execute(_PARAMETER.sub(r"$\1", sql), values)
+
+    @contextmanager
+    def _registered(self, name: str, table: object) -> Iterator[None]:
+        self._connection.register(name, table)
+        try:
+            yield
+        finally:
+            self._connection.unregister(name)
+
+
+class DuckDBWarehouse(Warehouse):
+    """A DuckDB file; see `Warehouse`."""
+
+    engine = "duckdb"
+
+    def __init__(self, settings: DuckDBSettings, schema: str) -> None:
+        self.schema = schema
+        self._settings = settings
+
+    @property
+    def path(self) -> Path:
+        return self._settings.path
+
+    def exists(self) -> bool:
+        return self.path.exists()
+
+    @contextmanager
+    def write(self, notify: Notify) -> Iterator[Session]:
+        import duckdb
+
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WarehouseError(
+                f"{self.path}: the folder of the warehouse cannot be made ({error.strerror}). "
+                "Set [DUCKDB] PATH to a place you can write to."
+            ) from error
+        connection = self._connect(read_only=False, notify=notify)
+        try:
+            self._prepare(connection)
+            connection.execute("BEGIN TRANSACTION")
+            yield DuckDBSession(connection)
+            connection.execute("COMMIT")
+        except duckdb.Error as error:
+            raise self._explained(error) from error
+        finally:
+            # Closing without a commit rolls back, also when the connection is beyond use.
+            connection.close()
+
+    @contextmanager
+    def read(self, notify: Notify) -> Iterator[Session]:
+        import duckdb
+
+        if not self.exists():
+            raise WarehouseError(
+                f"{self.path}: there is no warehouse yet. Run `sparkify run` to make it."
+            )
+        connection = self._connect(read_only=True, notify=notify)
+        try:
+            connection.execute(f"SET search_path = '{self.schema},{self.state_schema}'")
+            # A query reads the warehouse, not the files of this machine or the network.
+            connection.execute("SET enable_external_access = false")
+            yield DuckDBSession(connection)
+        except duckdb.Error as error:
+            raise self._explained(error) from error
+        finally:
+            connection.close()
+
+    def _connect(self, *, read_only: bool, notify: Notify) -> "duckdb.DuckDBPyConnection":
+        import duckdb
+
+        waited_since = time.monotonic()
+        deadline = waited_since + self._settings.lock_timeout
+        pause, told = 0.02, False
+        while True:
+            try:
+                return duckdb.connect(str(self.path), read_only=read_only, config=self._config())
+            except duckdb.Error as error:
+                if "lock" not in str(error) or not (holder := _HOLDER.search(str(error))):
+                    raise self._explained(error) from error
+                if time.monotonic() > deadline:
+                    raise WarehouseBusyError(
+                        f"{self.path}: process {holder[1]} has held the warehouse for "
+                        f"{self._settings.lock_timeout:g} seconds. Wait for it or end it, or "
+                        "raise [DUCKDB] LOCK_TIMEOUT."
+                    ) from error
+            if not told and time.monotonic() - waited_since > 1:
+                notify(f"waiting for process {holder[1]}, which is using {self.path}")
+                told = True
+            # Jitter, so that two who wait do not knock at the same moments.
+            time.sleep(pause * random.uniform(0.5, 1.5))
+            pause = min(pause * 1.5, 0.25)
+
+    def _config(self) -> dict[str, str | bool | int | float | list[str]]:
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": self._settings.memory_limit,
+            # Order within a table means nothing here, and unordered inserts run in parallel.
+            "preserve_insertion_order": False,
+            # Nothing is fetched from the network behind the user's back.
+            "autoinstall_known_extensions": False,
+        }
+        if self._settings.threads is not None:
+            config["threads"] = self._settings.threads
+        return config
+
+    def _prepare(self, connection: "duckdb.DuckDBPyConnection") -> None:
+        for schema in (self.schema, self.state_schema):
+            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+        connection.execute(f"SET search_path = '{self.schema},{self.state_schema}'")
+
+    def _explained(self, error: "duckdb.Error") -> WarehouseError:
+        text = str(error)
+        if "not a valid DuckDB database file" in text or "not a DuckDB" in text:
+            return WarehouseError(
+                f"{self.path}: this file is not a DuckDB database. Set [DUCKDB] PATH to another "
+                "file, or move this one away."
+            )
+        if "No space left on device" in text or "disk is full" in text.lower():
+            return WarehouseError(
+                f"{self.path}: the disk is full. Nothing was changed; make room and run again."
+            )
+        first_line = text.splitlines()[0] if text else type(error).__name__
+        return WarehouseError(f"{self.path}: {first_line}")

@@ -1,0 +1,62 @@
+"""Checks that hold the lake against the ledger; a listing is needed, so SQL alone cannot tell."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+from sparkify_dagster.lake import LakeFile
+from sparkify_dagster.sources import Source
+from sparkify_dagster.warehouse.audits import SAMPLE_ROWS
+from sparkify_dagster.warehouse.ledger import Version, plan_load
+from sparkify_dagster.warehouse.reports import Check, CheckOutcome, Rows, Severity
+
+LEDGER_CURRENT = "ledger_current"
+NO_FILES_GONE = "no_files_gone"
+
+
+def lake_checks(source: Source) -> tuple[Check, ...]:
+    """The two checks of one source; their `sql` says what is compared, for people."""
+    compared = f"-- the listing of {source.name} against load_files"
+    return (
+        Check(
+            LEDGER_CURRENT,
+            source.table,
+            "Every file of the lake is in the ledger with its current etag.",
+            Severity.ERROR,
+            False,
+            source.dated,
+            compared,
+        ),
+        Check(
+            NO_FILES_GONE,
+            source.table,
+            "Every file in the ledger is still in the lake. The rows of a file that is gone stay.",
+            Severity.WARN,
+            False,
+            source.dated,
+            compared,
+        ),
+    )
+
+
+def hold_against_ledger(
+    source: Source,
+    listing: Sequence[LakeFile],
+    versions: Mapping[str, Version],
+    *,
+    days: tuple[date, date] | None,
+    partitions: tuple[date, date],
+) -> tuple[CheckOutcome, ...]:
+    """The outcomes of `lake_checks` for a listing and the ledger's current versions."""
+    plan = plan_load(source, listing, versions, days=days, partitions=partitions, reload=False)
+    current, gone = lake_checks(source)
+    behind = [(source.day_of(f.key), f.key, f.etag, "not loaded") for f in plan.new]
+    behind += [(source.day_of(f.key), f.key, f.etag, "changed since") for f in plan.changed]
+    missing = [(versions[key].day, key, versions[key].etag, "gone") for key in plan.gone]
+    return (_outcome(current, behind), _outcome(gone, missing))
+
+
+def _outcome(check: Check, found: Sequence[tuple[date | None, str, str, str]]) -> CheckOutcome:
+    by_day = Counter(day for day, *_ in found if day is not None)
+    rows = Rows(("log_date", "key", "etag", "state"), tuple(sorted(found, key=str)[:SAMPLE_ROWS]))
+    return CheckOutcome(check, len(found), dict(by_day), rows)

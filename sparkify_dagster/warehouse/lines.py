@@ -1,0 +1,199 @@
+"""From chunks of files to batches of lines.
+
+Lines are split here, whatever the format's troubles: a byte order mark, CRLF, no final newline,
+blank lines, lines too long to keep. What a line holds is not looked at.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sparkify_dagster.lake import Chunk, LakeFile
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Index = np.ndarray[tuple[int], np.dtype[np.int64]]
+
+# Large enough that one INSERT fills whole row groups of DuckDB (122,880 rows) with events of the
+# usual 450 bytes, small enough that two batches stay far below the memory limit.
+BATCH_BYTES = 16 << 20
+# Redshift's limit for one JSON object, so that every engine quarantines the same lines.
+LONGEST_LINE = 4 << 20
+_BLOCK = 1 << 20
+_BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class LongLine:
+    """A line beyond LONGEST_LINE; only its beginning is kept."""
+
+    file: int
+    number: int
+    start: bytes
+
+
+@dataclass(frozen=True)
+class LineBatch:
+    """Lines of some consecutive files; blank lines are left out.
+
+    Line i is `data[starts[i]:ends[i]]` with its newline, the `number[i]`-th of file `file[i]`
+    (an index into the files being read). `counts` are the lines by file, too long ones included.
+    """
+
+    data: bytes
+    starts: "Index"
+    ends: "Index"
+    file: "np.ndarray[tuple[int], np.dtype[np.int32]]"
+    number: "Index"
+    counts: dict[int, int]
+    too_long: tuple[LongLine, ...]
+
+    def line(self, index: int) -> bytes:
+        """One line, without its end."""
+        return self.data[self.starts[index] : self.ends[index]].rstrip(b"\r\n")
+
+    def text_of(self, lines: "Index") -> bytes:
+        """The text of some lines, in order; without a copy if they are all."""
+        import numpy as np
+
+        if len(lines) == len(self.starts):
+            return self.data
+        gaps = np.flatnonzero(np.diff(lines) > 1)
+        firsts = lines[np.concatenate(([0], gaps + 1))]
+        lasts = lines[np.concatenate((gaps, [len(lines) - 1]))]
+        spans = zip(self.starts[firsts].tolist(), self.ends[lasts].tolist(), strict=True)
+        view = memoryview(self.data)
+        return b"".join(view[start:end] for start, end in spans)
+
+
+@dataclass
+class _Piece:
+    """Whole lines of one file: data ends in a newline; first_number is that of the first line."""
+
+    file: int
+    first_number: int
+    data: bytes
+
+
+class _Splitter:
+    """Cuts the chunks of consecutive files into pieces of whole lines."""
+
+    def __init__(self) -> None:
+        self.file = -1
+        self.number = 1
+        self.carry = b""
+        self.skipping = False
+        self.too_long: list[LongLine] = []
+
+    def start(self, file: int) -> None:
+        self.file, self.number, self.carry, self.skipping = file, 1, b"", False
+
+    def feed(self, data: bytes, last: bool) -> Iterator[_Piece]:
+        if self.skipping:
+            end = data.find(b"\n")
+            if end < 0:
+                return
+            data, self.skipping, self.number = data[end + 1 :], False, self.number + 1
+        data = self.carry + data if self.carry else data
+        if last:
+            whole, self.carry = (data if data.endswith(b"\n") else data + b"\n"), b""
+            whole = b"" if not data else whole
+        else:
+            cut = data.rfind(b"\n") + 1
+            whole, self.carry = data[:cut], data[cut:]
+        if whole:
+            yield from self._without_long_lines(whole)
+        if len(self.carry) > LONGEST_LINE:
+            self._drop(self.carry)
+            self.carry, self.skipping = b"", True
+
+    def _without_long_lines(self, data: bytes) -> Iterator[_Piece]:
+        if len(data) <= LONGEST_LINE:
+            yield self._piece(data)
+            return
+        start = 0
+        keep = 0
+        while start < len(data):
+            end = data.index(b"\n", start) + 1
+            # A jump over short lines: only a window as long as the limit can hide a long one.
+            window = data.rfind(b"\n", start, start + LONGEST_LINE) + 1
+            if window > start:
+                start = window
+                continue
+            if start > keep:
+                yield self._piece(data[keep:start])
+            self._drop(data[start:end])
+            self.number += 1
+            start = keep = end
+        if keep < len(data):
+            yield self._piece(data[keep:])
+
+    def _piece(self, data: bytes) -> _Piece:
+        piece = _Piece(self.file, self.number, data)
+        self.number += data.count(b"\n")
+        return piece
+
+    def _drop(self, line: bytes) -> None:
+        self.too_long.append(LongLine(self.file, self.number, line[:65_536]))
+
+
+def line_batches(
+    chunks: Iterable[Chunk], files: Sequence[LakeFile], batch_bytes: int = BATCH_BYTES
+) -> Iterator[LineBatch]:
+    """Cut the chunks of `files`, which come in order, into batches of about `batch_bytes`."""
+    positions = {file.key: i for i, file in enumerate(files)}
+    splitter = _Splitter()
+    pieces: list[_Piece] = []
+    size = 0
+    fresh = True
+    for chunk in chunks:
+        data = chunk.data
+        if fresh:
+            splitter.start(positions[chunk.file.key])
+            data = data.removeprefix(_BOM)
+        fresh = chunk.last
+        for piece in splitter.feed(data, chunk.last):
+            pieces.append(piece)
+            size += len(piece.data)
+        if size >= batch_bytes:
+            yield _to_batch(pieces, splitter.too_long)
+            pieces, size, splitter.too_long = [], 0, []
+    if pieces or splitter.too_long:
+        yield _to_batch(pieces, splitter.too_long)
+
+
+def _to_batch(pieces: list[_Piece], too_long: list[LongLine]) -> LineBatch:
+    import numpy as np
+
+    data = pieces[0].data if len(pieces) == 1 else b"".join(piece.data for piece in pieces)
+    text = np.frombuffer(data, dtype=np.uint8)
+    # Block by block, so that the comparison stays in the cache (measured: 5 times faster).
+    blocks = range(0, len(text), _BLOCK)
+    newlines = [np.flatnonzero(text[b : b + _BLOCK] == ord("\n")) + (b + 1) for b in blocks]
+    ends = np.concatenate([np.zeros(0, dtype=np.int64), *newlines])
+    starts = np.concatenate((np.zeros(1, dtype=np.int64), ends))[:-1]
+    per_piece = np.array([piece.data.count(b"\n") for piece in pieces], dtype=np.int64)
+    before = np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(per_piece)))[:-1]
+    firsts = np.array([piece.first_number for piece in pieces], dtype=np.int64)
+    file = np.repeat(np.array([piece.file for piece in pieces], dtype=np.int32), per_piece)
+    number = np.repeat(firsts - before, per_piece) + np.arange(len(ends))
+    keep = ~_blank_lines(data, text, starts, ends)
+    if not keep.all():
+        starts, ends, file, number = starts[keep], ends[keep], file[keep], number[keep]
+    files, counts = np.unique(file, return_counts=True)
+    lines = dict(zip(files.tolist(), counts.tolist(), strict=True))
+    for line in too_long:
+        lines[line.file] = lines.get(line.file, 0) + 1
+    return LineBatch(data, starts, ends, file, number, lines, tuple(too_long))
+
+
+def _blank_lines(
+    data: bytes, text: "np.ndarray[tuple[int], np.dtype[np.uint8]]", starts: "Index", ends: "Index"
+) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+    import numpy as np
+
+    blank = np.isin(text[starts], np.frombuffer(b" \t\r\n", dtype=np.uint8))
+    for line in np.flatnonzero(blank).tolist():
+        blank[line] = not data[starts[line] : ends[line]].strip()
+    return blank

@@ -1,0 +1,179 @@
+"""Loading: new and changed files of one source become rows of its staging table.
+
+One transaction holds the rows, the quarantine, the ledger, what derived tables have to do, and
+the audits. What a line must be is decided in parsing, which files are read in the ledger.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING, TypeVar
+
+from sparkify_dagster.errors import SparkifyError
+from sparkify_dagster.lake import Chunk, Lake, LakeFile
+from sparkify_dagster.sources import Source
+from sparkify_dagster.warehouse import ledger
+from sparkify_dagster.warehouse.base import Session, StagedFile
+from sparkify_dagster.warehouse.line_rules import LineRules
+from sparkify_dagster.warehouse.lines import LineBatch, line_batches
+from sparkify_dagster.warehouse.parsing import Parsed, Rejected, parse
+from sparkify_dagster.warehouse.reports import FileReport
+from sparkify_dagster.warehouse.transforms import Dependents
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+REASONS_TOLD = 3
+_T = TypeVar("_T")
+
+
+class TooManyRejectsError(SparkifyError):
+    """More lines of a day were rejected than the configured share; nothing was loaded."""
+
+
+@dataclass
+class Loaded:
+    """What a load did, before it is committed."""
+
+    reports: list[tuple[LakeFile, FileReport]] = field(default_factory=list)
+    unknown_keys: Counter[str] = field(default_factory=Counter)
+    removed: int = 0
+
+
+@dataclass
+class _Tally:
+    """Counts of the files being read, by their index."""
+
+    lines: Counter[int] = field(default_factory=Counter)
+    rejected: list[Rejected] = field(default_factory=list)
+    unknown: Counter[tuple[int, str]] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True)
+class Load:
+    """One load: what to read from where, and by which rules."""
+
+    lake: Lake
+    source: Source
+    rules: LineRules
+    plan: ledger.LoadPlan
+    versions: Mapping[str, ledger.Version]
+    run_id: str
+    max_reject_ratio: float
+
+
+def load_files(session: Session, load: Load, dependents: Dependents) -> Loaded:
+    """Read the plan's files and put their rows in place of those of their earlier versions.
+
+    Raises:
+        TooManyRejectsError: naming the day, the file and the first reasons.
+        LakeError: if a file cannot be read whole.
+    """
+    source, files = load.source, load.plan.to_read
+    staged = [StagedFile(file.key, source.day_of(file.key)) for file in files]
+    ledger.open_loading(session, source.table, files, staged)
+    loaded = Loaded()
+    if load.plan.changed or load.plan.repeated:
+        dependents.note()
+        loaded.removed = _remove_rows(session, load)
+    tally = _stage(session, load, files, staged)
+    dependents.note()
+    rejects = Counter(line.file for line in tally.rejected)
+    for index, file in enumerate(files):
+        lines, bad = tally.lines[index], rejects[index]
+        report = FileReport(file.key, staged[index].day, file.size, lines, lines - bad, bad)
+        loaded.reports.append((file, report))
+    _refuse_too_many(session, load, loaded, tally.rejected)
+    _write_quarantine(session, source, staged, tally)
+    ledger.write_ledger(session, source.table, loaded.reports, load.versions, load.run_id)
+    for (_, key), lines in tally.unknown.items():
+        loaded.unknown_keys[key] += lines
+    return loaded
+
+
+def _remove_rows(session: Session, load: Load) -> int:
+    source = load.source
+    days = "log_date IN (SELECT day FROM loading) AND " if source.dated else ""
+    removed = session.execute(
+        f"DELETE FROM {source.table} WHERE {days}source_file IN (SELECT key FROM loading)"
+    )
+    for name in ("forget rejects", "forget unknown keys"):
+        session.execute(ledger.statement(name), {"table_name": source.table})
+    return removed
+
+
+def _stage(
+    session: Session, load: Load, files: Sequence[LakeFile], staged: Sequence[StagedFile]
+) -> _Tally:
+    tally = _Tally()
+    with closing(load.lake.read(files)) as chunks:
+        for batch, parsed in _ahead(_parsed(load.rules, chunks, files)):
+            session.stage(load.rules.table, parsed.rows, staged)
+            tally.lines.update(batch.counts)
+            tally.rejected.extend(parsed.rejected)
+            tally.unknown.update(parsed.unknown_keys)
+    return tally
+
+
+def _parsed(
+    rules: LineRules, chunks: Iterator[Chunk], files: Sequence[LakeFile]
+) -> Iterator[tuple[LineBatch, Parsed]]:
+    for batch in line_batches(chunks, files):
+        yield batch, parse(rules, batch)
+
+
+def _ahead(items: Iterator[_T]) -> Iterator[_T]:
+    """The same items, each made ready while the engine works on the one before."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1, thread_name_prefix="lines") as pool:
+        coming: Future[_T | None] = pool.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = pool.submit(next, items, None)
+            yield item
+
+
+def _refuse_too_many(
+    session: Session, load: Load, loaded: Loaded, rejected: Sequence[Rejected]
+) -> None:
+    """Compare rejects with lines: of each day, or of the whole of an undated source."""
+    source, max_reject_ratio = load.source, load.max_reject_ratio
+    lines: Counter[date | None] = Counter()
+    bad: Counter[date | None] = Counter()
+    for _, report in loaded.reports:
+        lines[report.day] += report.lines
+        bad[report.day] += report.rejects
+    for day, rejects in sorted(bad.items(), key=lambda item: str(item[0])):
+        if not rejects:
+            continue
+        name = "totals of a day" if source.dated else "totals"
+        params = {"table_name": source.table, "day": day}
+        (others,) = session.fetch(ledger.statement(name), params)
+        all_lines, all_bad = lines[day] + int(str(others[0])), rejects + int(str(others[1]))
+        if all_bad <= max_reject_ratio * all_lines:
+            continue
+        of_day = [r for r in rejected if loaded.reports[r.file][1].day == day]
+        told = "; ".join(
+            f"{loaded.reports[r.file][0].key} line {r.line}: {r.reason}"
+            for r in of_day[:REASONS_TOLD]
+        )
+        more = f"; and {len(of_day) - REASONS_TOLD} more" if len(of_day) > REASONS_TOLD else ""
+        raise TooManyRejectsError(
+            f"{source.table}: {all_bad} of {all_lines} lines{f' of {day}' if day else ''} do not "
+            f"fit, more than the allowed share of {max_reject_ratio:g}: {told}{more}. Nothing was "
+            "changed. Mend the files, or raise [LOAD] MAX_REJECT_RATIO, and run again."
+        )
+
+
+def _write_quarantine(
+    session: Session, source: Source, staged: Sequence[StagedFile], tally: _Tally
+) -> None:
+    rejects = [(source.table, staged[r.file].key, r.line, r.reason, r.raw) for r in tally.rejected]
+    session.insert("load_rejects", ("table_name", "key", "line", "reason", "raw_line"), rejects)
+    unknown = [
+        (source.table, staged[file].key, key[:200], lines)
+        for (file, key), lines in tally.unknown.items()
+    ]
+    session.insert("unknown_keys", ("table_name", "key", "json_key", "lines"), unknown)

@@ -1,0 +1,277 @@
+"""The platform without Dagster: a lake, a warehouse, and the tables between them.
+
+Whatever runs, the assets as well as the command line, does it through here: one method is one
+transaction. What a statement says lives in the SQL files, how an engine runs it in its module.
+"""
+
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from sparkify_dagster.lake import Lake, LakeFile, open_lake
+from sparkify_dagster.settings import Engine, Settings
+from sparkify_dagster.warehouse import ledger
+from sparkify_dagster.warehouse.audits import audit, run_check
+from sparkify_dagster.warehouse.base import Notify, Session, Warehouse, WarehouseError
+from sparkify_dagster.warehouse.catalogue import Catalogue, read_catalogue
+from sparkify_dagster.warehouse.duckdb import DuckDBWarehouse
+from sparkify_dagster.warehouse.lake_checks import hold_against_ledger, lake_checks
+from sparkify_dagster.warehouse.loading import Load, Loaded, load_files
+from sparkify_dagster.warehouse.refreshing import (
+    Days,
+    preview,
+    read_state,
+    refresh_table,
+    rows_by_day,
+)
+from sparkify_dagster.warehouse.reports import (
+    Check,
+    CheckOutcome,
+    LakeStatus,
+    LoadReport,
+    RefreshReport,
+)
+from sparkify_dagster.warehouse.schema import prepare
+from sparkify_dagster.warehouse.transforms import Dependents
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_HAS_LEDGER = """
+    SELECT 1 FROM information_schema.tables
+    WHERE table_schema = :schema AND table_name = 'refreshed'
+"""
+
+
+def _silent(_: str) -> None:
+    """Nobody listens."""
+
+
+class Platform:
+    """A catalogue of tables with the lake and the warehouse that they live in."""
+
+    def __init__(self, settings: Settings, catalogue: Catalogue, warehouse: Warehouse) -> None:
+        self.settings = settings
+        self.catalogue = catalogue
+        self.warehouse = warehouse
+
+    def lake_uri(self, table: str) -> str:
+        """The configured prefix of a staging table's source."""
+        return str(getattr(self.settings.s3, self.catalogue.sources[table].setting.lower()))
+
+    def lake(self, table: str) -> Lake:
+        s3 = self.settings.s3
+        return open_lake(self.lake_uri(table), region=s3.region, endpoint_url=s3.endpoint_url)
+
+    def partitions(self) -> Days:
+        """The first and the last day of the platform; the last is today unless configured."""
+        partitions = self.settings.partitions
+        return partitions.first_day, partitions.last_day or datetime.now(UTC).date()
+
+    def load(
+        self,
+        table: str,
+        *,
+        days: Days | None,
+        reload: bool,
+        run_id: str,
+        notify: Notify = _silent,
+    ) -> LoadReport:
+        """Load new and changed files of one source; with `reload` unchanged ones as well.
+
+        `days` restricts a dated source to a range of days.
+
+        Raises:
+            AuditFailedError, TooManyRejectsError, LakeError, WarehouseError: nothing was changed.
+        """
+        started = time.monotonic()
+        lake = self.lake(table)
+        with self.warehouse.write(notify) as session:
+            prepare(session, self.warehouse, self.catalogue.tables, self.catalogue.transforms)
+            listing = lake.list()
+            versions = ledger.current_versions(session, table)
+            plan = self._plan(table, listing, versions, days, reload=reload)
+            loaded = Loaded()
+            outcomes: tuple[CheckOutcome, ...] = ()
+            if plan.to_read:
+                loaded, outcomes = self._load(session, lake, table, plan, versions, run_id)
+                versions = ledger.current_versions(session, table)
+            outcomes += self._hold_against_ledger(table, listing, versions, days)
+            report = self._load_report(session, table, plan, loaded, outcomes, days)
+        return replace(report, seconds=time.monotonic() - started)
+
+    def refresh(
+        self,
+        table: str,
+        *,
+        days: Days | None = None,
+        recompute: bool = False,
+        full: bool = False,
+        notify: Notify = _silent,
+    ) -> RefreshReport:
+        """Bring a derived table up to date with what it reads, and those it refers to before it.
+
+        The rows of `days` are reported; with `recompute` they are made anew even if nothing
+        changed there. With `full` the whole table is.
+
+        Raises:
+            AuditFailedError, WarehouseError: nothing was changed.
+        """
+        started = time.monotonic()
+        with self.warehouse.write(notify) as session:
+            prepare(session, self.warehouse, self.catalogue.tables, self.catalogue.transforms)
+            force = days if recompute else None
+            report = refresh_table(session, self.catalogue, table, force=force, full=full)
+            if days is not None and self.catalogue.is_daily(table):
+                asked = rows_by_day(session, table, days)
+                report = replace(report, rows_by_day={**report.rows_by_day, **asked})
+        return replace(report, seconds=time.monotonic() - started)
+
+    def run_check(self, check: Check, days: Days | None = None) -> CheckOutcome:
+        """Run one check alone, over the whole table or some days."""
+        source = self.catalogue.sources.get(check.table)
+        of_lake = source is not None and check in lake_checks(source)
+        with self.warehouse.read(_silent) as session:
+            if not of_lake:
+                return run_check(session, check, days=days)
+            versions = ledger.current_versions(session, check.table)
+        listing = self.lake(check.table).list()
+        outcomes = self._hold_against_ledger(check.table, listing, versions, days)
+        return next(outcome for outcome in outcomes if outcome.check == check)
+
+    def status(self, notify: Notify = _silent) -> LakeStatus:
+        """Compare lake, ledger and tables, without changing anything."""
+        tables = self.catalogue.sources
+        versions: dict[str, dict[str, ledger.Version]] = {table: {} for table in tables}
+        pending = tuple(self.catalogue.transforms)
+        if self.warehouse.exists():
+            with self.warehouse.read(notify) as session:
+                if session.fetch(_HAS_LEDGER, {"schema": self.warehouse.state_schema}):
+                    versions = {t: ledger.current_versions(session, t) for t in tables}
+                    state = read_state(session, self.catalogue)
+                    pending = tuple(name for name in pending if state.is_behind(name))
+        plans = {
+            table: self._plan(table, self.lake(table).list(), versions[table], None, reload=False)
+            for table in tables
+        }
+        days = {tables[t].day_of(file.key) for t, plan in plans.items() for file in plan.to_read}
+        return LakeStatus(
+            days=tuple(sorted(day for day in days if day)),
+            new_files={table: len(plan.new) for table, plan in plans.items()},
+            changed_files={table: len(plan.changed) for table, plan in plans.items()},
+            gone_files={table: len(plan.gone) for table, plan in plans.items()},
+            outside_partitions=tuple(key for plan in plans.values() for key in plan.outside),
+            strange_files={table: plan.strange for table, plan in plans.items()},
+            pending_tables=pending,
+        )
+
+    def query(self, sql: str, notify: Notify = _silent) -> "pd.DataFrame":
+        """The result of a read-only query."""
+        with self.warehouse.read(notify) as session:
+            return session.frame(sql)
+
+    def _plan(
+        self,
+        table: str,
+        listing: list[LakeFile],
+        versions: dict[str, ledger.Version],
+        days: Days | None,
+        *,
+        reload: bool,
+    ) -> ledger.LoadPlan:
+        return ledger.plan_load(
+            self.catalogue.sources[table],
+            listing,
+            versions,
+            days=days,
+            partitions=self.partitions(),
+            reload=reload,
+        )
+
+    def _hold_against_ledger(
+        self,
+        table: str,
+        listing: list[LakeFile],
+        versions: dict[str, ledger.Version],
+        days: Days | None,
+    ) -> tuple[CheckOutcome, ...]:
+        source = self.catalogue.sources[table]
+        return hold_against_ledger(
+            source, listing, versions, days=days, partitions=self.partitions()
+        )
+
+    def _load(
+        self,
+        session: Session,
+        lake: Lake,
+        table: str,
+        plan: ledger.LoadPlan,
+        versions: dict[str, ledger.Version],
+        run_id: str,
+    ) -> tuple[Loaded, tuple[CheckOutcome, ...]]:
+        built = read_state(session, self.catalogue).built
+        dependents = Dependents(session, self.catalogue.transforms.values(), table, built)
+        load = Load(
+            lake,
+            self.catalogue.sources[table],
+            self.catalogue.rules_of(table),
+            plan,
+            versions,
+            run_id,
+            self.settings.load.max_reject_ratio,
+        )
+        loaded = load_files(session, load, dependents)
+        dependents.mark_stale()
+        of_lake = lake_checks(self.catalogue.sources[table])
+        checks = [check for check in self.catalogue.checks_of(table) if check not in of_lake]
+        outcomes = audit(session, checks, changed_only=True)
+        session.execute(ledger.statement("clear loading"))
+        return loaded, outcomes
+
+    def _load_report(
+        self,
+        session: Session,
+        table: str,
+        plan: ledger.LoadPlan,
+        loaded: Loaded,
+        outcomes: tuple[CheckOutcome, ...],
+        days: Days | None,
+    ) -> LoadReport:
+        files = tuple(report for _, report in loaded.reports)
+        touched = sorted({file.day for file in files if file.day})
+        span = days or ((touched[0], touched[-1]) if touched else None)
+        daily = self.catalogue.is_daily(table)
+        return LoadReport(
+            table=table,
+            files=files,
+            unchanged_files=plan.unchanged,
+            gone_files=plan.gone,
+            strange_files=(*plan.strange, *plan.outside),
+            rows_added=sum(file.rows for file in files),
+            rows_removed=loaded.removed,
+            rows_total=session.count(f"SELECT COUNT(*) FROM {table}"),
+            rows_by_day=rows_by_day(session, table, span) if daily and span else {},
+            unknown_keys=dict(loaded.unknown_keys),
+            outcomes=outcomes,
+            sql=self.catalogue.sql_of(table),
+            preview=preview(
+                session, self.catalogue, table, touched[-1] if touched else span and span[1]
+            ),
+            seconds=0.0,
+        )
+
+
+def open_platform(settings: Settings, catalogue: Catalogue | None = None) -> Platform:
+    """The platform of a configuration; no connection is opened yet.
+
+    Raises:
+        SparkifyError: if a SQL file is not as it must be, or the engine is not available.
+    """
+    if settings.warehouse.engine is not Engine.DUCKDB:
+        raise WarehouseError(
+            f"[WAREHOUSE] ENGINE = {settings.warehouse.engine.value}: this engine is not "
+            "available yet. Set ENGINE = duckdb."
+        )
+    warehouse = DuckDBWarehouse(settings.duckdb, settings.warehouse.schema)
+    return Platform(settings, catalogue or read_catalogue(), warehouse)

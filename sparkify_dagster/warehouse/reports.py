@@ -1,0 +1,142 @@
+"""What a load, a refresh and a check say about themselves.
+
+Plain frozen records that the Dagster assets, the command line and the tests read. No SQL, no
+connection and no presentation live here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+
+Value = str | int | float | bool | date | datetime | None
+
+
+class Severity(StrEnum):
+    """ERROR fails a run; WARN is shown and fails nothing."""
+
+    ERROR = "error"
+    WARN = "warn"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One rule about one table; its SQL selects the rows that break the rule.
+
+    A blocking check runs inside the transaction that writes the table and rolls it back.
+    `by_day` says that the offending rows carry `log_date`, so that results are told day by day.
+    """
+
+    name: str
+    table: str
+    description: str
+    severity: Severity
+    blocking: bool
+    by_day: bool
+    sql: str
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A few rows with their column names, for previews and offending rows."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Value, ...], ...]
+
+
+@dataclass(frozen=True)
+class CheckOutcome:
+    """What one check found: the number of offending rows (by day where known) and a sample."""
+
+    check: Check
+    offending: int
+    offending_by_day: Mapping[date, int]
+    sample: Rows
+
+    @property
+    def passed(self) -> bool:
+        return self.offending == 0
+
+    @property
+    def failed_hard(self) -> bool:
+        return not self.passed and self.check.severity is Severity.ERROR
+
+
+@dataclass(frozen=True)
+class FileReport:
+    """One file that a load read: lines = rows + rejects."""
+
+    key: str
+    day: date | None
+    size: int
+    lines: int
+    rows: int
+    rejects: int
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """One load of a staging table, committed."""
+
+    table: str
+    files: tuple[FileReport, ...]
+    unchanged_files: int
+    gone_files: tuple[str, ...]
+    strange_files: tuple[str, ...]
+    rows_added: int
+    rows_removed: int
+    rows_total: int
+    rows_by_day: Mapping[date, int]
+    unknown_keys: Mapping[str, int]
+    outcomes: tuple[CheckOutcome, ...]
+    sql: str
+    preview: Rows
+    seconds: float
+
+    @property
+    def bytes(self) -> int:
+        return sum(file.size for file in self.files)
+
+    @property
+    def lines(self) -> int:
+        return sum(file.lines for file in self.files)
+
+    @property
+    def rejects(self) -> int:
+        return sum(file.rejects for file in self.files)
+
+
+@dataclass(frozen=True)
+class RefreshReport:
+    """One refresh of a table that is derived from other tables, committed."""
+
+    table: str
+    full: bool
+    rows_added: int
+    rows_removed: int
+    rows_total: int
+    rows_by_day: Mapping[date, int]
+    also_refreshed: tuple["RefreshReport", ...]
+    outcomes: tuple[CheckOutcome, ...]
+    sql: str
+    preview: Rows
+    seconds: float
+
+
+@dataclass(frozen=True)
+class LakeStatus:
+    """What a run would have to do: days and song files not yet loaded, tables not yet refreshed."""
+
+    days: tuple[date, ...]
+    new_files: Mapping[str, int]
+    changed_files: Mapping[str, int]
+    gone_files: Mapping[str, int]
+    outside_partitions: tuple[str, ...]
+    strange_files: Mapping[str, tuple[str, ...]]
+    pending_tables: tuple[str, ...] = field(default=())
+
+    @property
+    def up_to_date(self) -> bool:
+        return not (
+            any(self.new_files.values()) or any(self.changed_files.values()) or self.pending_tables
+        )

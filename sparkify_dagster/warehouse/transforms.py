@@ -1,0 +1,219 @@
+"""Transforms: SQL files that make a derived table from other tables, whole or only what changed.
+
+A transform file (`sql/transforms/<table>.sql`) holds statements by name:
+
+    pending                 CREATE TABLE of `pending_<table>`, the keys to be made anew
+    changed by <source>     notes keys there; run on a source's rows before and after they change
+    delete, insert, …       what makes the rows, in the order of the file
+
+A file of nothing but an `insert` is made whole every time one of its sources changed.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from sparkify_dagster.tables import Table
+from sparkify_dagster.warehouse import ledger
+from sparkify_dagster.warehouse.base import Session
+from sparkify_dagster.warehouse.derived_checks import Scope
+from sparkify_dagster.warehouse.scripts import (
+    Script,
+    ScriptError,
+    incremental,
+    read_script,
+    whole,
+)
+
+_PENDING_COLUMN = re.compile(r"CREATE TABLE IF NOT EXISTS pending_\w+\s*\(\s*(\w+)", re.IGNORECASE)
+_READ = re.compile(r"\b(?:FROM|JOIN)\s+([a-z_][a-z0-9_]*)", re.IGNORECASE)
+_CHANGED_BY = "changed by "
+
+
+@dataclass(frozen=True)
+class Transform:
+    """How one derived table is made; see the module's docstring."""
+
+    table: Table
+    script: Script
+    reads: tuple[str, ...]
+    """The other tables that its statements read, in the order of their names."""
+
+    @property
+    def key(self) -> str | None:
+        """The first column of the pending table; None if the table is always made whole."""
+        pending = self.script.statements.get("pending")
+        match = _PENDING_COLUMN.match(pending) if pending else None
+        return match[1] if match else None
+
+    @property
+    def pending(self) -> str:
+        return f"pending_{self.table.name}"
+
+    @property
+    def statements(self) -> tuple[str, ...]:
+        """What makes the rows: all statements but those that only note what changed."""
+        return tuple(
+            statement
+            for name, statement in self.script.statements.items()
+            if name != "pending" and not name.startswith(_CHANGED_BY)
+        )
+
+    @property
+    def code_version(self) -> str:
+        """Changes whenever the table or its transform does."""
+        text = self.table.source_text + self.script.text
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def changed_by(self, source: str) -> str | None:
+        return self.script.statements.get(_CHANGED_BY + source)
+
+    def scope(self) -> Scope | None:
+        return Scope(self.key, f"SELECT {self.key} FROM {self.pending}") if self.key else None
+
+
+def find_transforms(tables: Mapping[str, Table], folder: Path) -> dict[str, Transform]:
+    """All transforms by table, each after the tables that it reads or refers to.
+
+    Raises:
+        ScriptError: if a file belongs to no table, has no insert, or tables need each other.
+    """
+    found = {path.stem: _read(path, tables) for path in sorted(folder.glob("*.sql"))}
+    ordered: dict[str, Transform] = {}
+    while len(ordered) < len(found):
+        ready = [
+            name
+            for name, transform in found.items()
+            if name not in ordered
+            and not (set(needed(transform)) & found.keys()) - ordered.keys() - {name}
+        ]
+        if not ready:
+            rest = ", ".join(sorted(found.keys() - ordered.keys()))
+            raise ScriptError(f"{folder}: these tables need each other: {rest}. Break the circle.")
+        ordered |= {name: found[name] for name in ready}
+    return ordered
+
+
+def needed(transform: Transform) -> tuple[str, ...]:
+    """The tables that have to be up to date before this one: those it reads or refers to."""
+    references = (reference.table for reference in transform.table.references)
+    return tuple(dict.fromkeys([*transform.reads, *references]))
+
+
+def _read(path: Path, tables: Mapping[str, Table]) -> Transform:
+    if path.stem not in tables:
+        raise ScriptError(
+            f"{path}: there is no table '{path.stem}'. Add sql/tables/{path.name}, or rename."
+        )
+    script = read_script(path)
+    if "" in script.statements:
+        script = Script(
+            path, script.description, script.properties, {"insert": script.statements[""]}
+        )
+    if "insert" not in script.statements:
+        raise ScriptError(
+            f"{path}: there is no '-- name: insert'. Name the statement that inserts."
+        )
+    read = {name.lower() for text in script.statements.values() for name in _READ.findall(text)}
+    reads = tuple(name for name in tables if name in read and name != path.stem)
+    transform = Transform(tables[path.stem], script, reads)
+    if "pending" in script.statements:
+        _check_pending(path, transform)
+    return transform
+
+
+def _check_pending(path: Path, transform: Transform) -> None:
+    if transform.key is None:
+        raise ScriptError(
+            f"{path}: 'pending' must be CREATE TABLE IF NOT EXISTS {transform.pending} (…)."
+        )
+    for source in transform.reads:
+        if transform.changed_by(source) is None:
+            raise ScriptError(
+                f"{path}: it reads {source} but does not say what a change there means. "
+                f"Add '-- name: changed by {source}'."
+            )
+    if "delete" not in transform.script.statements:
+        raise ScriptError(f"{path}: there is no '-- name: delete' for the pending keys. Add it.")
+
+
+class Dependents:
+    """Tells derived tables what changes in one of their sources, inside its transaction."""
+
+    def __init__(
+        self, session: Session, transforms: Iterable[Transform], source: str, built: Iterable[str]
+    ) -> None:
+        self._session = session
+        self._source = source
+        self._all = [t for t in transforms if source in t.reads]
+        self._built = [t for t in self._all if t.table.name in built]
+
+    def note(self) -> None:
+        """Note the keys of the source's present rows; call before and after they change."""
+        for transform in self._built:
+            if statement := transform.changed_by(self._source):
+                self._session.execute(statement)
+
+    def mark_stale(self) -> None:
+        ledger.mark_stale(self._session, (t.table.name for t in self._all))
+
+    def forget(self) -> None:
+        """Have them made whole: the source changed altogether."""
+        for transform in self._all:
+            self._session.execute(
+                ledger.statement("forget built"), {"table_name": transform.table.name}
+            )
+
+
+@dataclass(frozen=True)
+class Written:
+    """What making a table wrote."""
+
+    full: bool
+    added: int
+    removed: int
+
+
+def apply(session: Session, transform: Transform, *, full: bool) -> Written:
+    """Make the table's rows: all of them, or those of the pending keys."""
+    counts = {"INSERT": 0, "DELETE": 0, "UPDATE": 0}
+    everything = full or transform.key is None
+    statements = list(transform.statements)
+    if "delete" not in transform.script.statements:
+        statements.insert(0, f"DELETE FROM {transform.table.name}")
+    for statement in statements:
+        sql = whole(statement) if everything else incremental(statement)
+        if sql:
+            counts[sql.split(maxsplit=1)[0].upper()] += session.execute(sql)
+    return Written(everything, counts["INSERT"], counts["DELETE"])
+
+
+def add_pending_days(session: Session, transform: Transform, days: Sequence[date]) -> None:
+    """Ask for days by name, whether they changed or not."""
+    session.insert(transform.pending, ("log_date",), [(day,) for day in days])
+
+
+def pending_days(session: Session, transform: Transform) -> list[date]:
+    """The days that a daily table is about to make anew."""
+    rows = session.fetch(f"SELECT DISTINCT log_date FROM {transform.pending} ORDER BY log_date")
+    return [day for (day,) in rows if isinstance(day, date)]
+
+
+def note_done(session: Session, transform: Transform) -> None:
+    """Nothing is pending any more, and the table stands as the present text makes it."""
+    name = {"table_name": transform.table.name}
+    if transform.key:
+        session.execute(f"DELETE FROM {transform.pending}")
+    session.execute(ledger.statement("clear stale"), name)
+    session.execute(ledger.statement("forget built"), name)
+    session.execute(
+        ledger.statement("note built"),
+        {
+            **name,
+            "code_version": transform.code_version,
+            "refreshed_at": datetime.now(UTC).replace(tzinfo=None),
+        },
+    )
