@@ -1,0 +1,1 @@
+"""Measurements of whole `sparkify run` processes; `make bench` runs them all."""
