@@ -47,7 +47,8 @@ def key(
 
 
 def keys_of(section: type) -> Mapping[str, Key]:
-    return {item.name.upper(): item.metadata["key"] for item in fields(section)}
+    described = (item for item in fields(section) if "key" in item.metadata)
+    return {item.name.upper(): item.metadata["key"] for item in described}
 
 
 Keys = Mapping[str, Mapping[str, Key]]  # by section and key, both in capitals

@@ -15,6 +15,7 @@ from typing import Any
 
 from sparkify_dagster.config import (
     PREFIX,
+    Key,
     absolute,
     choice,
     day,
@@ -31,6 +32,7 @@ from sparkify_dagster.config import (
     text,
 )
 from sparkify_dagster.errors import SparkifyError
+from sparkify_dagster.sources import SOURCES
 
 CONFIG_FILE_NAME = "dwh.cfg"
 
@@ -112,19 +114,29 @@ class _IamRoleSettings:
 
 @dataclass(frozen=True)
 class S3Settings:
-    """Where the lake is: every value is an absolute local path or an s3:// URI."""
+    """Where the lake is: every place is an absolute local path or an s3:// URI.
 
-    log_data: str = field(metadata=key(lake_folder, _LAKE, required=True))
+    ``prefixes`` holds the place of each declared source by its key, such as LOG_DATA.
+    """
+
+    prefixes: Mapping[str, str]
     log_jsonpath: str | None = field(
         metadata=key(optional(lake_file), "a file of this machine or s3://bucket/key")
     )
-    song_data: str = field(metadata=key(lake_folder, _LAKE, required=True))
     region: str = field(
         metadata=key(text("[a-z0-9][a-z0-9-]*"), "the name of a region", "us-west-2")
     )
     endpoint_url: str | None = field(
         metadata=key(optional(text(_URL)), "http(s)://host[:port] without user and password")
     )
+
+    @property
+    def log_data(self) -> str:
+        return self.prefixes["LOG_DATA"]
+
+    @property
+    def song_data(self) -> str:
+        return self.prefixes["SONG_DATA"]
 
 
 @dataclass(frozen=True)
@@ -160,7 +172,10 @@ KEYS = {
     "DUCKDB": keys_of(DuckDBSettings),
     "CLUSTER": keys_of(ClusterSettings),
     "IAM_ROLE": keys_of(_IamRoleSettings),
-    "S3": keys_of(S3Settings),
+    "S3": {
+        **{s.setting: Key(lake_folder, _LAKE, "", required=True) for s in SOURCES},
+        **keys_of(S3Settings),
+    },
     "PARTITIONS": keys_of(PartitionSettings),
     "LOAD": keys_of(LoadSettings),
 }
@@ -186,6 +201,7 @@ def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = 
     engine = values["WAREHOUSE"]["engine"]
     values["WAREHOUSE"]["schema"] = values["WAREHOUSE"]["schema"] or _DEFAULT_SCHEMAS[engine]
     values["CLUSTER"]["db_port"] = values["CLUSTER"]["db_port"] or _DEFAULT_PORTS[engine]
+    prefixes = {s.setting: values["S3"].pop(s.setting.lower()) for s in SOURCES}
     return Settings(
         config_file=file,
         home=home,
@@ -193,7 +209,7 @@ def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = 
         duckdb=DuckDBSettings(**values["DUCKDB"]),
         cluster=ClusterSettings(**values["CLUSTER"]),
         iam_role_arn=_IamRoleSettings(**values["IAM_ROLE"]).arn,
-        s3=S3Settings(**values["S3"]),
+        s3=S3Settings(prefixes=prefixes, **values["S3"]),
         partitions=PartitionSettings(**values["PARTITIONS"]),
         load=LoadSettings(**values["LOAD"]),
     )

@@ -58,7 +58,7 @@ class Platform:
 
     def lake_uri(self, table: str) -> str:
         """The configured prefix of a staging table's source."""
-        return str(getattr(self.settings.s3, self.catalogue.sources[table].setting.lower()))
+        return self.settings.s3.prefixes[self.catalogue.sources[table].setting]
 
     def lake(self, table: str) -> Lake:
         s3 = self.settings.s3
