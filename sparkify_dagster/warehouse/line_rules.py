@@ -15,8 +15,8 @@ from sparkify_dagster.tables import Column, Table
 # What TIMESTAMP of every engine holds, years 1 to 9999, as epoch milliseconds.
 FIRST_INSTANT = -62_135_596_800_000
 LAST_INSTANT = 253_402_300_799_999
-# The whole numbers that a float carries exactly; a JSON number is read as one.
-EXACT = 2**53
+# The largest whole number that no other rounds to as a float; a JSON number is read as one.
+EXACT = 2**53 - 1
 NUMBER_AS_TEXT = r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?"
 _NUMBER = re.compile(NUMBER_AS_TEXT)
 _BITS = {"SMALLINT": 15, "INTEGER": 31, "BIGINT": 63}
@@ -62,8 +62,13 @@ class LineRules:
                 key = next(key for column, key in self.columns if column.name == source)
                 raise LineError(f"{key}: not a time between the years 1 and 9999")
         known = {key for _, key in self.columns}
-        unknown = tuple(k for k, v in fields.items() if k not in known and v is not None)
+        unknown = tuple(shown_key(k) for k, v in fields.items() if k not in known and v is not None)
         return tuple(values[column.name] for column, _ in self.columns), unknown
+
+
+def shown_key(key: str) -> str:
+    """An unknown key as it is told and stored: cut, and without what is no character."""
+    return key[:200].replace("\0", "\N{SYMBOL FOR NULL}").encode("utf-8", "replace").decode()
 
 
 def integer_range(column: Column) -> tuple[int, int]:
@@ -74,7 +79,9 @@ def integer_range(column: Column) -> tuple[int, int]:
 
 def _fields(line: bytes) -> dict[str, object]:
     try:
-        fields = json.loads(line.decode("utf-8"), object_pairs_hook=_pairs)
+        fields = json.loads(
+            line.decode("utf-8"), object_pairs_hook=_pairs, parse_constant=_constant
+        )
     except UnicodeDecodeError as error:
         raise LineError(f"not UTF-8 (byte {error.start + 1})") from None
     except LineError:
@@ -93,6 +100,10 @@ def _pairs(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
     if len(fields) < len(pairs):
         raise LineError("a key stands twice")
     return fields
+
+
+def _constant(name: str) -> object:
+    raise LineError(f"{name}, which is not JSON")
 
 
 def _value(column: Column, value: object) -> Cell:

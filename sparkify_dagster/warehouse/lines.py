@@ -130,6 +130,8 @@ class _Splitter:
             yield self._piece(data[keep:])
 
     def _piece(self, data: bytes) -> _Piece:
+        if self.number == 1:
+            data = data.removeprefix(_BOM)
         piece = _Piece(self.file, self.number, data)
         self.number += data.count(b"\n")
         return piece
@@ -148,12 +150,10 @@ def line_batches(
     size = 0
     fresh = True
     for chunk in chunks:
-        data = chunk.data
         if fresh:
             splitter.start(positions[chunk.file.key])
-            data = data.removeprefix(_BOM)
         fresh = chunk.last
-        for piece in splitter.feed(data, chunk.last):
+        for piece in splitter.feed(chunk.data, chunk.last):
             pieces.append(piece)
             size += len(piece.data)
         if size >= batch_bytes:

@@ -13,11 +13,11 @@ from sparkify_dagster.tables import Column
 from sparkify_dagster.warehouse.line_rules import (
     FIRST_INSTANT,
     LAST_INSTANT,
-    NUMBER_AS_TEXT,
     Cell,
     LineError,
     LineRules,
     integer_range,
+    shown_key,
 )
 from sparkify_dagster.warehouse.lines import LineBatch
 
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 _FEW_LINES = 128
 _PARTS = 8
 _RAW_BYTES = 65_535
+# Arrow's reader is recursive and dies of deep nesting.
+_DEEPEST = 32
+# Texts that every reader takes for the same number; of others the rules decide.
+_PLAIN_NUMBER = r"^-?[0-9]{1,15}(\.[0-9]{1,15})?$"
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,26 @@ class _Parser:
         doubtful: Mask = (data[batch.starts] != ord("{")) | (last != ord("}"))
         if not batch.data.isascii():
             self._mark_invalid_text(doubtful)
+        # One object and nothing nested in it: a second value on the line could pass for the row of
+        # another line, and Arrow crashes on a null between values.
+        self._mark_crowded(doubtful, b"{", 1)
+        self._mark_crowded(doubtful, b"}", 1)
+        self._mark_crowded(doubtful, b"[", _DEEPEST)
+        self._mark_crowded(doubtful, b"\0", 0)
         return doubtful
+
+    def _mark_crowded(self, doubtful: "Mask", byte: bytes, allowed: int) -> None:
+        """Mark the lines that hold a byte more often than allowed."""
+        import numpy as np
+
+        data = self.batch.data
+        # Where nothing is wrong, which is nearly always, counting is all that is done.
+        usual = len(doubtful) - int(doubtful.sum()) if byte in b"{}" else allowed
+        if data.count(byte) <= usual:
+            return
+        places = np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == ord(byte))
+        lines = np.searchsorted(self.batch.ends, places, side="right")
+        doubtful |= np.bincount(lines, minlength=len(doubtful))[: len(doubtful)] > allowed
 
     def _mark_invalid_text(self, doubtful: "Mask") -> None:
         import numpy as np
@@ -139,6 +162,7 @@ class _Parser:
                 self._in_bulk(part)
             return
         columns, refused = _typed_columns(self.rules, table)
+        self._refuse_strange_numbers(table, refused)
         if refused.any():
             self._one_by_one(lines[refused])
         self._count_unknown_keys(table, lines, ~refused)
@@ -174,6 +198,15 @@ class _Parser:
             return {}
         return values if isinstance(values, dict) else {}
 
+    def _refuse_strange_numbers(self, table: "pa.Table", refused: "Mask") -> None:
+        """Arrow takes NaN and Inf for numbers: the rules look at lines that give one."""
+        import numpy as np
+
+        known = {key for _, key in self.rules.columns}
+        for name in table.column_names:
+            if name not in known and not _is_finite(table[name]):
+                refused |= np.asarray(table[name].is_valid())
+
     def _count_unknown_keys(self, table: "pa.Table", lines: "Index", accepted: "Mask") -> None:
         import numpy as np
 
@@ -184,7 +217,7 @@ class _Parser:
             given = np.asarray(table[name].is_valid()) & accepted
             files, counts = np.unique(self.batch.file[lines[given]], return_counts=True)
             for file, count in zip(files.tolist(), counts.tolist(), strict=True):
-                self.unknown[file, name] += count
+                self.unknown[file, shown_key(name)] += count
 
     def _one_by_one(self, lines: "Index") -> None:
         for line in lines.tolist():
@@ -289,14 +322,14 @@ def _numbers(
 
     if pa.types.is_string(values.type):
         values = pc.if_else(pc.equal(values, ""), None, values)
-        readable = pc.match_substring_regex(values, f"^{NUMBER_AS_TEXT}$")
+        readable = pc.match_substring_regex(values, _PLAIN_NUMBER)
         bad = ~np.asarray(pc.fill_null(readable, True))
         if bad.any():
             refused |= bad
             values = pc.if_else(pa.array(bad), None, values)
         values = values.cast(pa.float64())
     numbers = values.to_numpy()
-    missing = np.isnan(numbers) if values.null_count else np.zeros(len(numbers), dtype=bool)
+    missing = np.asarray(values.is_null())
     if not column.is_integer:
         refused |= ~(np.isfinite(numbers) | missing)
         return values
@@ -307,6 +340,17 @@ def _numbers(
     whole = np.where(fits, numbers, 0).astype(np.int64)
     kind = {"SMALLINT": pa.int16(), "INTEGER": pa.int32()}.get(column.base_type, pa.int64())
     return pa.array(whole, mask=missing if missing.any() else None).cast(kind)
+
+
+def _is_finite(values: "pa.ChunkedArray") -> bool:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    while pa.types.is_list(values.type):
+        values = pc.list_flatten(values)
+    if not pa.types.is_floating(values.type):
+        return True
+    return bool(pc.all(pc.is_finite(values)).as_py() is not False)
 
 
 def _as_text(raw: bytes) -> str:

@@ -164,6 +164,7 @@ class Platform:
             outside_partitions=tuple(key for plan in plans.values() for key in plan.outside),
             strange_files={table: plan.strange for table, plan in plans.items()},
             pending_tables=pending,
+            loaded_files={table: plan.unchanged for table, plan in plans.items()},
         )
 
     def query(self, sql: str, notify: Notify = _silent) -> "pd.DataFrame":

@@ -134,6 +134,7 @@ class LakeStatus:
     outside_partitions: tuple[str, ...]
     strange_files: Mapping[str, tuple[str, ...]]
     pending_tables: tuple[str, ...] = field(default=())
+    loaded_files: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def up_to_date(self) -> bool:

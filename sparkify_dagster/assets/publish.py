@@ -1,0 +1,164 @@
+"""One step of a run: the work of the warehouse on one table, told to Dagster.
+
+A success is one materialization (one for each day of a daily table) with its check results. A
+failure is its failed checks and one clear message, and no materialization: nothing was written.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date
+from typing import NoReturn
+
+import dagster as dg
+
+from sparkify_dagster.assets import metadata, outcomes
+from sparkify_dagster.errors import SparkifyError
+from sparkify_dagster.partitions import DayRange, all_days, range_of_keys
+from sparkify_dagster.progress import Checked, Failed, Finished, Noted, Report, Started
+from sparkify_dagster.resources import Desk, desk_of
+from sparkify_dagster.warehouse import AuditFailedError
+from sparkify_dagster.warehouse.base import Notify
+from sparkify_dagster.warehouse.reports import Check, RefreshReport
+
+Yielded = dg.MaterializeResult[None] | dg.AssetCheckResult | dg.AssetMaterialization
+
+
+def publish(
+    context: dg.AssetExecutionContext, table: str, work: Callable[[Desk, Notify], Report]
+) -> Iterator[Yielded]:
+    """Do the work if the asset is selected; if only its checks are, run those alone."""
+    desk = desk_of(context)
+    selected = {key.name for key in context.selected_asset_check_keys}
+    checks = [c for c in desk.platform.catalogue.checks_of(table) if c.name in selected]
+    if not context.selected_asset_keys:
+        yield from check_alone(context, table, checks)
+        return
+    desk.observer(Started(table))
+    try:
+        report = work(desk, _notify(context, desk, table))
+        yield from _published(context, desk, report)
+        told = [outcome for outcome in report.outcomes if outcome.check.name in selected]
+        outcomes.record_days(context, told, _days(context, report))
+        for other in _also(report):
+            outcomes.record_elsewhere(context, other.outcomes)
+        yield from outcomes.results_of(told, checks)
+    except AuditFailedError as error:
+        yield from _rolled_back(context, error, table, selected)
+        _fail(desk, table, error)
+    except SparkifyError as error:
+        _fail(desk, table, error)
+    except Exception as error:  # a defect: Dagster keeps its traceback
+        desk.observer(Failed(table, error))
+        raise
+    desk.observer(Finished(table, report))
+
+
+def check_alone(
+    context: outcomes.Context, table: str, checks: list[Check]
+) -> Iterator[dg.AssetCheckResult]:
+    """Run checks against what is published, over the days of the run or over everything."""
+    desk = desk_of(context)
+    days = range_of_run(context)
+    desk.observer(Started(table))
+    try:
+        found = tuple(desk.platform.run_check(check, days) for check in checks)
+    except SparkifyError as error:
+        _fail(desk, table, error)
+    if days:
+        outcomes.record_days(context, found, list(days.days()))
+    yield from (outcomes.result(outcome) for outcome in found)
+    desk.observer(Checked(table, found))
+
+
+def range_of_run(context: outcomes.Context) -> DayRange | None:
+    """The days that a run is about; None for a run without days."""
+    step = context.get_step_execution_context()
+    if not (step.has_partition_key or step.has_partition_key_range):
+        return None
+    keys = step.partition_key_range
+    return range_of_keys([keys.start, keys.end])
+
+
+def _published(
+    context: dg.AssetExecutionContext, desk: Desk, report: Report
+) -> Iterator[dg.MaterializeResult[None] | dg.AssetMaterialization]:
+    said = metadata.of_report(desk.platform, report)
+    shown = metadata.preview(report.preview)
+    asked = _asked_days(context, desk, report.table)
+    for day in asked:
+        context.add_asset_metadata(
+            metadata.of_day(report, day) | (shown if day == asked[-1] else {}),
+            partition_key=day.isoformat(),
+        )
+    if not asked:
+        said |= shown
+    yield dg.MaterializeResult(asset_key=report.table, metadata=said)
+    yield from _unasked(desk, report, [day for day in _days(context, report) if day not in asked])
+    for other in _also(report):
+        daily = desk.platform.catalogue.is_daily(other.table)
+        yield from _unasked(desk, other, _valid_days(desk, other) if daily else [None])
+
+
+def _unasked(
+    desk: Desk, report: Report, days: Sequence[date | None]
+) -> Iterator[dg.AssetMaterialization]:
+    """Tables and days that the same transaction brought up to date without being asked for."""
+    said = metadata.of_report(desk.platform, report) if days else {}
+    for day in days:
+        yield dg.AssetMaterialization(
+            report.table,
+            partition=day.isoformat() if day else None,
+            metadata=said | (metadata.of_day(report, day) if day else {}),
+            description="Brought up to date together with what was asked for.",
+        )
+
+
+def _rolled_back(
+    context: dg.AssetExecutionContext, error: AuditFailedError, table: str, selected: set[str]
+) -> Iterator[dg.AssetCheckResult]:
+    """The checks that failed, with the rows that were not published."""
+    failed = [outcome for outcome in error.outcomes if outcome.failed_hard]
+    own = [o for o in failed if o.check.table == table and o.check.name in selected]
+    days = {day for outcome in own for day in outcome.offending_by_day}
+    outcomes.record_days(context, own, sorted(days))
+    outcomes.record_elsewhere(context, (o for o in failed if o.check.table != table))
+    for outcome in own:
+        yield outcomes.result(
+            outcome,
+            f"{outcome.check.description} {outcome.offending} rows break this; nothing was"
+            " written, and the table keeps its rows from before.",
+        )
+
+
+def _fail(desk: Desk, table: str, error: SparkifyError) -> NoReturn:
+    found = error.outcomes if isinstance(error, AuditFailedError) else ()
+    desk.observer(Failed(table, error, found))
+    raise dg.Failure(str(error), allow_retries=False) from None
+
+
+def _asked_days(context: dg.AssetExecutionContext, desk: Desk, table: str) -> list[date]:
+    days = range_of_run(context) if desk.platform.catalogue.is_daily(table) else None
+    return list(days.days()) if days else []
+
+
+def _days(context: dg.AssetExecutionContext, report: Report) -> list[date]:
+    """The days of a daily table that a report is about."""
+    desk = desk_of(context)
+    return sorted({*_asked_days(context, desk, report.table), *_valid_days(desk, report)})
+
+
+def _valid_days(desk: Desk, report: Report) -> list[date]:
+    """The days of a report that are partitions: the configured days may have become fewer."""
+    valid = all_days(desk.platform.settings.partitions)
+    return sorted(day for day in report.rows_by_day if valid.first <= day <= valid.last)
+
+
+def _also(report: Report) -> tuple[RefreshReport, ...]:
+    return report.also_refreshed if isinstance(report, RefreshReport) else ()
+
+
+def _notify(context: dg.AssetExecutionContext, desk: Desk, table: str) -> Notify:
+    def notify(message: str) -> None:
+        desk.observer(Noted(table, message))
+        context.log.info(message)
+
+    return notify

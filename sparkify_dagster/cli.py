@@ -1,0 +1,104 @@
+"""The `sparkify` command: joins its subcommands, and decides what an error looks like.
+
+What a subcommand does is in `commands`. Nothing heavy is imported here: help, a query and a run
+that has nothing to do start fast.
+"""
+
+import os
+import sys
+import traceback
+from typing import NoReturn
+
+import click
+
+from sparkify_dagster import __version__
+from sparkify_dagster.commands.doctor import doctor
+from sparkify_dagster.commands.query import query
+from sparkify_dagster.commands.run import run
+from sparkify_dagster.commands.simulate import simulate
+from sparkify_dagster.commands.ui import ui
+from sparkify_dagster.console import complain, replace_unprintable
+from sparkify_dagster.errors import SparkifyError
+
+INTERRUPTED = 130
+READER_LEFT = 141  # as for a command that SIGPIPE ends
+_DEBUG = "sparkify_dagster.debug"
+
+
+class _Group(click.Group):
+    """Every error becomes one message and an exit status."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise
+        except KeyboardInterrupt:
+            complain("interrupted; nothing half-written. The next run completes what is missing.")
+            ctx.exit(INTERRUPTED)
+        except BrokenPipeError:
+            # Python would complain once more when it flushes at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(READER_LEFT)
+        except SparkifyError as error:
+            _show_traceback(ctx)
+            complain(str(error))
+            ctx.exit(1)
+        except Exception as error:  # noqa: BLE001 - a defect: one line for the user, all of it with --debug
+            _show_traceback(ctx)
+            said = " ".join(str(error).split())[:500]
+            complain(
+                f"unexpected {type(error).__name__}{f': {said}' if said else ''}. This is a defect"
+                " of sparkify; run again with --debug for the traceback."
+            )
+            ctx.exit(1)
+
+
+def _show_traceback(ctx: click.Context) -> None:
+    if ctx.meta.get(_DEBUG):
+        click.echo(traceback.format_exc(), err=True, nl=False)
+
+
+def _note_debug(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    ctx.meta[_DEBUG] = wanted or bool(ctx.meta.get(_DEBUG))
+
+
+def _debug_option(command: click.Command) -> click.Command:
+    """`--debug` before and behind the name of a command means the same."""
+    option = click.Option(
+        ["--debug"],
+        is_flag=True,
+        expose_value=False,
+        callback=_note_debug,
+        help="Show the traceback of an error.",
+    )
+    command.params.append(option)
+    return command
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="sparkify")
+def sparkify() -> None:
+    """Sparkify's data platform: JSON logs in a lake become tables that analysts trust.
+
+    \b
+    The first steps:
+      sparkify run --sample     make a sample lake if there is none, and load it
+      sparkify query "SELECT level, COUNT(*) FROM songplays GROUP BY level"
+      sparkify ui               see assets, runs and checks in the browser
+
+    The configuration is the nearest dwh.cfg at or above this folder; SPARKIFY_CONFIG names another
+    file, and SPARKIFY_<SECTION>_<KEY> overrides a key. `sparkify doctor` says what is wrong.
+    """
+
+
+for _command in (run, query, simulate, doctor, ui):
+    sparkify.add_command(_debug_option(_command))
+_debug_option(sparkify)
+
+
+def main() -> NoReturn:
+    """The entry point of the `sparkify` script."""
+    replace_unprintable()
+    sparkify.main(prog_name="sparkify")
+    raise AssertionError("click ends the process itself")

@@ -1,0 +1,139 @@
+"""Dagster's instance: the home folder is made if there is none, and opened the same way by all.
+
+A dagster.yaml that exists belongs to the user and is never changed. What runs in the instance is
+not decided here.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sparkify_dagster.errors import SparkifyError
+from sparkify_dagster.settings import Settings
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+WAREHOUSE_POOL = "warehouse"
+"""Runs of the embedded warehouse take turns: a file has one writer at a time."""
+
+DAGSTER_YAML = """\
+# Dagster's own settings for this platform. Made once, then yours: it is never overwritten.
+# https://docs.dagster.io/deployment/oss/dagster-yaml
+telemetry: {enabled: false}
+nux: {enabled: false}
+
+run_coordinator:
+  module: dagster
+  class: QueuedRunCoordinator
+  config: {dequeue_interval_seconds: 1}
+concurrency:
+  pools: {granularity: run}
+  runs: {max_concurrent_runs: 4}
+
+# A crashed run is tried again; one that failed for a reason is not, it waits for its cause to end.
+run_monitoring: {enabled: true, free_slots_after_run_end_seconds: 60}
+run_retries: {enabled: true, max_retries: 1, retry_on_asset_or_op_failure: false}
+
+sensors: {use_threads: true, num_workers: 4}
+retention:
+  schedule: {purge_after_days: 90}
+  sensor:
+    purge_after_days: {skipped: 7, success: 90, failure: 90}
+"""
+
+
+class HomeError(SparkifyError):
+    """Dagster's home folder cannot be used."""
+
+
+def open_instance(settings: Settings) -> "dg.DagsterInstance":
+    """The instance that the UI shows too; close it with `with` or `dispose()`.
+
+    Raises:
+        HomeError: if the folder or its dagster.yaml cannot be used.
+    """
+    home = settings.home
+    if not home.is_absolute():
+        raise HomeError(f"DAGSTER_HOME = {home}: it must be an absolute path. Write it in full.")
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with _only_one(home / ".lock"):
+            _write_if_missing(home / "dagster.yaml", DAGSTER_YAML)
+            return _open(home)
+    except OSError as error:
+        raise HomeError(
+            f"Dagster's folder {home} cannot be used: {error.strerror or error}. Make it a folder"
+            " that you may write to, or set DAGSTER_HOME to another."
+        ) from error
+
+
+def _open(home: Path) -> "dg.DagsterInstance":
+    import dagster as dg
+    from dagster._core.instance.ref import InstanceRef
+    from dagster_shared.check import CheckError
+    from sqlalchemy.exc import SQLAlchemyError
+    from yaml import YAMLError
+
+    try:
+        ref = InstanceRef.from_dir(str(home), overrides=_overrides(home))
+        instance = dg.DagsterInstance.from_ref(ref)
+        storage = instance.event_log_storage
+        if WAREHOUSE_POOL not in storage.get_concurrency_keys():
+            # pools.default_limit alone does not hold for the first runs of a fresh instance
+            storage.set_concurrency_slots(WAREHOUSE_POOL, 1)
+    except (dg.DagsterError, SQLAlchemyError, YAMLError, CheckError) as error:
+        raise HomeError(
+            f"Dagster's folder {home} cannot be opened: {_reason(error)} Correct its"
+            " dagster.yaml, free space on its disk, or set DAGSTER_HOME to another folder."
+        ) from error
+    return instance
+
+
+def _reason(error: Exception) -> str:
+    """The first thing that an error of Dagster, SQLite or YAML says, without its surroundings."""
+    inner = next(iter(getattr(error, "errors", ())), None)
+    said = getattr(inner, "message", None) or getattr(error, "orig", None) or error
+    text = " ".join(str(said).split()).partition(' Expected: "')[0]
+    return text if text.endswith(".") else f"{text}."
+
+
+def _overrides(home: Path) -> Mapping[str, object]:
+    """What differs in this process only; other processes go by dagster.yaml alone."""
+    from dagster_shared.yaml_utils import load_yaml_from_path
+
+    configured = load_yaml_from_path(str(home / "dagster.yaml")) or {}
+    overrides: dict[str, object] = {
+        # The terminal shows progress; redirecting it into a file for each step would garble it.
+        "compute_logs": {
+            "module": "dagster._core.storage.noop_compute_log_manager",
+            "class": "NoOpComputeLogManager",
+        }
+    }
+    if isinstance(configured, dict) and not {"storage", "event_log_storage"} & configured.keys():
+        overrides["event_log_storage"] = {
+            "module": "sparkify_dagster.event_storage",
+            "class": "BatchingSqliteEventLogStorage",
+            "config": {"base_dir": str(home / "history" / "runs")},
+        }
+    return overrides
+
+
+@contextmanager
+def _only_one(path: Path) -> Iterator[None]:
+    """One process at a time makes or opens the folder: SQLite's tables are made at the opening."""
+    with open(path, "w", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield  # the lock goes with the file
+
+
+def _write_if_missing(path: Path, text: str) -> None:
+    """All of the file or none of it, also for a process that does not ask for the lock."""
+    if path.exists():
+        return
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(text, encoding="utf-8")
+    os.replace(draft, path)

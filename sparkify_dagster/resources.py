@@ -1,0 +1,40 @@
+"""The resource that gives assets and checks the platform.
+
+A resource holds no state of its own; what the platform does is in `warehouse`.
+"""
+
+from dataclasses import dataclass
+
+import dagster as dg
+
+from sparkify_dagster.progress import Observer, unobserved
+from sparkify_dagster.warehouse import Platform
+
+PLATFORM = "platform"
+"""The name under which ops ask for it."""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where an op finds the platform, and whom it tells about its progress."""
+
+    platform: Platform
+    observer: Observer = unobserved
+
+
+def platform_resource(platform: Platform, observer: Observer) -> dg.ResourceDefinition:
+    """The desk as a Dagster resource, described for the UI without any secret."""
+    settings = platform.settings
+    description = (
+        f"Engine {settings.warehouse.engine.value}, schema `{settings.warehouse.schema}`, "
+        f"configured by `{settings.config_file.name}`. Lake: "
+        + ", ".join(f"`{platform.lake_uri(table)}`" for table in platform.catalogue.sources)
+    )
+    return dg.ResourceDefinition.hardcoded_resource(Desk(platform, observer), description)
+
+
+def desk_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> Desk:
+    desk = getattr(context.resources, PLATFORM)
+    if not isinstance(desk, Desk):
+        raise TypeError(f"resource '{PLATFORM}' must be made by platform_resource, not {desk!r}")
+    return desk

@@ -1,0 +1,8 @@
+"""Registers the fixtures of the suite; each subject keeps its own in a `fixtures_` module."""
+
+pytest_plugins = [
+    "sparkify_dagster_tests.plugin_skips",
+    "sparkify_dagster_tests.fixtures_lake",
+    "sparkify_dagster_tests.fixtures_simulate",
+    "sparkify_dagster_tests.fixtures_dagster",
+]

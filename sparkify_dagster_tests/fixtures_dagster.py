@@ -1,0 +1,110 @@
+"""Fixtures for Dagster: a small lake of three days, its settings, platform and instance.
+
+The lake is written here line by line, so that every expected number can be counted by eye.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from sparkify_dagster.instance import open_instance
+from sparkify_dagster.partitions import DayRange
+from sparkify_dagster.settings import Settings, load_settings
+from sparkify_dagster.warehouse import Platform, open_platform
+
+FIRST, LAST = date(2018, 11, 1), date(2018, 11, 3)
+THREE_DAYS = DayRange(FIRST, LAST)
+
+
+class SmallLake:
+    """A folder lake: two songs, and for each day one play of each of two listeners."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.log_data = root / "log_data"
+        self.song_data = root / "song_data"
+        for n, title in enumerate(("Undo", "You Get Me")):
+            self.put_song(f"S{n}", title)
+        for day in THREE_DAYS.days():
+            self.put_day(day)
+
+    def put_song(self, song: str, title: str) -> None:
+        row = {
+            "num_songs": 1,
+            "artist_id": f"A{song}",
+            "artist_latitude": None,
+            "artist_longitude": None,
+            "artist_location": "",
+            "artist_name": f"Artist of {title}",
+            "song_id": song,
+            "title": title,
+            "duration": 200.5,
+            "year": 2001,
+        }
+        self._write(self.song_data / "A" / f"{song}.json", [json.dumps(row)])
+
+    def put_day(self, day: date, *, users: Sequence[int] = (1, 2), level: str = "free") -> Path:
+        lines = [self.play(day, user, level=level) for user in users]
+        path = self.log_data / f"{day:%Y/%m}" / f"{day}-events.json"
+        self._write(path, lines)
+        return path
+
+    def play(self, day: date, user: int, *, level: str = "free") -> str:
+        moment = datetime(day.year, day.month, day.day, 12, tzinfo=UTC) + timedelta(minutes=user)
+        return json.dumps(
+            {
+                "artist": "Artist of Undo",
+                "auth": "Logged In",
+                "firstName": "Ada",
+                "gender": "F",
+                "itemInSession": 0,
+                "lastName": "Smith",
+                "length": 200.5,
+                "level": level,
+                "location": "Nowhere, NW",
+                "method": "PUT",
+                "page": "NextSong",
+                "registration": 1540000000000.0,
+                "sessionId": 7,
+                "song": "Undo",
+                "status": 200,
+                "ts": int(moment.timestamp() * 1000),
+                "userAgent": "Mozilla/5.0 | test",
+                "userId": str(user),
+            }
+        )
+
+    def _write(self, path: Path, lines: Sequence[str]) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+@pytest.fixture
+def small_lake(tmp_path: Path) -> SmallLake:
+    return SmallLake(tmp_path / "lake")
+
+
+@pytest.fixture
+def small_settings(tmp_path: Path, small_lake: SmallLake) -> Settings:
+    config = tmp_path / "dwh.cfg"
+    config.write_text(
+        "[S3]\nLOG_DATA = lake/log_data\nSONG_DATA = lake/song_data\n"
+        f"[PARTITIONS]\nFIRST_DAY = {FIRST}\nLAST_DAY = {LAST}\n",
+        encoding="utf-8",
+    )
+    return load_settings(config, {"DAGSTER_HOME": str(tmp_path / "home")})
+
+
+@pytest.fixture
+def small_platform(small_settings: Settings) -> Platform:
+    return open_platform(small_settings)
+
+
+@pytest.fixture
+def small_instance(small_settings: Settings) -> Iterator[dg.DagsterInstance]:
+    with open_instance(small_settings) as instance:
+        yield instance

@@ -1,0 +1,133 @@
+"""The home folder: made once, never changed after, safe to make twice at once."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster._core.storage.event_log import ConsolidatedSqliteEventLogStorage
+from dagster_shared.check import ParameterCheckError
+
+from sparkify_dagster import runs
+from sparkify_dagster.event_storage import BatchingSqliteEventLogStorage
+from sparkify_dagster.instance import WAREHOUSE_POOL, HomeError, open_instance
+from sparkify_dagster.settings import Settings
+from sparkify_dagster.warehouse import Platform
+from sparkify_dagster_tests.fixtures_dagster import THREE_DAYS
+
+OPEN = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from sparkify_dagster.instance import open_instance
+from sparkify_dagster.settings import load_settings
+settings = load_settings(Path(sys.argv[1]), {"DAGSTER_HOME": sys.argv[2]})
+with open_instance(settings) as instance:
+    print(instance.get_runs_count())
+"""
+
+
+def test_a_fresh_home_is_made_with_its_settings(small_settings: Settings) -> None:
+    with open_instance(small_settings) as instance:
+        assert instance.root_directory == str(small_settings.home)
+        assert not instance.telemetry_enabled
+        assert not instance.nux_enabled
+        assert instance.run_monitoring_enabled
+        assert type(instance.run_coordinator).__name__ == "QueuedRunCoordinator"
+        pool = instance.event_log_storage.get_concurrency_info(WAREHOUSE_POOL)
+        assert pool.slot_count == 1
+
+
+def test_the_stock_dagster_command_accepts_the_home(small_settings: Settings) -> None:
+    open_instance(small_settings).dispose()
+    with dg.DagsterInstance.from_config(str(small_settings.home)) as stock:
+        assert stock.get_runs_count() == 0
+
+
+def test_an_existing_dagster_yaml_is_left_as_it_is(small_settings: Settings) -> None:
+    small_settings.home.mkdir()
+    file = small_settings.home / "dagster.yaml"
+    file.write_text("telemetry: {enabled: true}\n")
+    with open_instance(small_settings) as instance:
+        assert instance.telemetry_enabled
+    assert file.read_text() == "telemetry: {enabled: true}\n"
+
+
+def test_a_storage_that_the_user_chose_is_used(small_settings: Settings) -> None:
+    small_settings.home.mkdir()
+    (small_settings.home / "dagster.yaml").write_text(
+        "event_log_storage:\n  module: dagster._core.storage.event_log\n"
+        "  class: ConsolidatedSqliteEventLogStorage\n"
+        f"  config: {{base_dir: {small_settings.home / 'events'}}}\n"
+    )
+    with open_instance(small_settings) as instance:
+        assert isinstance(instance.event_log_storage, ConsolidatedSqliteEventLogStorage)
+
+
+def test_four_processes_that_make_a_fresh_home_at_once_all_succeed(
+    small_settings: Settings,
+) -> None:
+    files = (str(small_settings.config_file), str(small_settings.home))
+    command = [sys.executable, "-c", OPEN, *files]
+    racing = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    for process in racing:
+        out, err = process.communicate(timeout=60)
+        assert (process.returncode, out, err) == (0, "0\n", "")
+
+
+def test_a_relative_home_is_refused(small_settings: Settings) -> None:
+    with pytest.raises(HomeError, match="must be an absolute path"):
+        open_instance(replace(small_settings, home=Path("home")))
+
+
+def test_a_home_that_is_a_file_is_refused(small_settings: Settings) -> None:
+    small_settings.home.write_text("")
+    with pytest.raises(HomeError, match="File exists"):
+        open_instance(small_settings)
+
+
+def test_a_home_that_cannot_be_made_is_refused(small_settings: Settings) -> None:
+    with pytest.raises(HomeError, match=r"/proc/nothing cannot be used"):
+        open_instance(replace(small_settings, home=Path("/proc/nothing")))
+
+
+@pytest.mark.parametrize("text", ["foo: [", "no_such_key: 1", "- 1", "run_coordinator: 3"])
+def test_a_malformed_dagster_yaml_is_one_short_message(text: str, small_settings: Settings) -> None:
+    small_settings.home.mkdir()
+    (small_settings.home / "dagster.yaml").write_text(text)
+    with pytest.raises(HomeError, match=r"Correct its dagster\.yaml") as refusal:
+        open_instance(small_settings)
+    assert len(str(refusal.value)) < 500
+
+
+def test_the_stock_storage_reads_every_event_that_was_written_in_batches(
+    small_platform: Platform, small_settings: Settings
+) -> None:
+    with open_instance(small_settings) as instance:
+        assert isinstance(instance.event_log_storage, BatchingSqliteEventLogStorage)
+        run_id = runs.materialize(small_platform, instance, days=THREE_DAYS).run_id
+        written = instance.all_logs(run_id)
+    with dg.DagsterInstance.from_config(str(small_settings.home)) as stock:
+        assert type(stock.event_log_storage).__name__ == "SqliteEventLogStorage"
+        assert stock.all_logs(run_id) == written
+        run = stock.get_run_by_id(run_id)
+        assert run is not None
+        assert run.status is dg.DagsterRunStatus.SUCCESS
+
+
+def test_a_batch_that_fails_leaves_nothing_behind(small_instance: dg.DagsterInstance) -> None:
+    storage = small_instance.event_log_storage
+    assert isinstance(storage, BatchingSqliteEventLogStorage)
+    small_instance.report_engine_event("before", job_name="load_lake", run_id="a-run")
+    (event,) = storage.get_logs_for_run("a-run")
+    batch: list[Any] = [event, "no event"]
+    with pytest.raises(ParameterCheckError):
+        storage.store_event_batch(batch)
+    assert storage.get_logs_for_run("a-run") == [event]
