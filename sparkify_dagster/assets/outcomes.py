@@ -162,8 +162,14 @@ def _record(context: Context, evaluations: Sequence[dg.AssetCheckEvaluation]) ->
 def results_of(
     outcomes: Iterable[CheckOutcome], checks: Iterable[Check]
 ) -> Iterator[dg.AssetCheckResult]:
-    """One result for each check: its outcome, or that nothing was written."""
+    """The outcome of each check that ran.
+
+    Where nothing was written, a blocking check says so: the rows could not be there had it failed.
+    Of any other nothing is said, so that its last result stays.
+    """
     found = {outcome.check.name: outcome for outcome in outcomes}
     for check in checks:
-        outcome = found.get(check.name)
-        yield result(outcome) if outcome else unchanged(check)
+        if check.name in found:
+            yield result(found[check.name])
+        elif check.blocking:
+            yield unchanged(check)

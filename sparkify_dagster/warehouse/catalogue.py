@@ -64,9 +64,12 @@ class Catalogue:
         return self.tables[table].source_text
 
     def code_version(self, table: str) -> str:
+        """Changes whenever the table, its transform or a check that must pass for it does."""
+        texts = [self.tables[table].source_text]
         if table in self.transforms:
-            return self.transforms[table].code_version
-        return hashlib.sha256(self.tables[table].source_text.encode()).hexdigest()[:16]
+            texts.append(self.transforms[table].script.text)
+            texts += [check.sql for check in self.checks_of(table) if check.blocking]
+        return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
 
 
 def read_catalogue(sql_folder: Path = SQL_FOLDER, sources: Sequence[Source] = SOURCES) -> Catalogue:

@@ -4,11 +4,13 @@ DuckDB lets one process at a time use the file, readers included: sessions are s
 each other within a limit, and say for whom they wait. Nothing about tables is known here.
 """
 
+import os
 import random
 import re
 import time
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +34,14 @@ if TYPE_CHECKING:
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)\b")
 _HOLDER = re.compile(r"PID (\d+)")
 _WRITES = re.compile(r"\s*(INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
+
+
+def _holder(message: str) -> str | None:
+    """The process that has the file in a way that excludes us; None if something else is wrong."""
+    if "different configuration" in message:  # another thread reads while we write, or vice versa
+        return str(os.getpid())
+    match = _HOLDER.search(message) if "lock" in message else None
+    return match[1] if match else None
 
 
 class DuckDBSession(Session):
@@ -128,6 +138,8 @@ class DuckDBWarehouse(Warehouse):
                 f"{self.path}: the folder of the warehouse cannot be made ({error.strerror}). "
                 "Set [DUCKDB] PATH to a place you can write to."
             ) from error
+        if not self.exists():
+            self._create()
         connection = self._connect(read_only=False, notify=notify)
         try:
             self._prepare(connection)
@@ -150,7 +162,7 @@ class DuckDBWarehouse(Warehouse):
             )
         connection = self._connect(read_only=True, notify=notify)
         try:
-            connection.execute(f"SET search_path = '{self.schema},{self.state_schema}'")
+            self._search_standing_schemas(connection)
             # A query reads the warehouse, not the files of this machine or the network.
             connection.execute("SET enable_external_access = false")
             yield DuckDBSession(connection)
@@ -169,16 +181,17 @@ class DuckDBWarehouse(Warehouse):
             try:
                 return duckdb.connect(str(self.path), read_only=read_only, config=self._config())
             except duckdb.Error as error:
-                if "lock" not in str(error) or not (holder := _HOLDER.search(str(error))):
+                holder = _holder(str(error))
+                if holder is None:
                     raise self._explained(error) from error
                 if time.monotonic() > deadline:
                     raise WarehouseBusyError(
-                        f"{self.path}: process {holder[1]} has held the warehouse for "
+                        f"{self.path}: process {holder} has held the warehouse for "
                         f"{self._settings.lock_timeout:g} seconds. Wait for it or end it, or "
                         "raise [DUCKDB] LOCK_TIMEOUT."
                     ) from error
             if not told and time.monotonic() - waited_since > 1:
-                notify(f"waiting for process {holder[1]}, which is using {self.path}")
+                notify(f"waiting for process {holder}, which is using {self.path}")
                 told = True
             # Jitter, so that two who wait do not knock at the same moments.
             time.sleep(pause * random.uniform(0.5, 1.5))
@@ -195,6 +208,34 @@ class DuckDBWarehouse(Warehouse):
         if self._settings.threads is not None:
             config["threads"] = self._settings.threads
         return config
+
+    def _create(self) -> None:
+        """Make the file under another name first: killed in between, no half-made one is left."""
+        import duckdb
+
+        new = self.path.with_name(f"{self.path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.new")
+        try:
+            connection = duckdb.connect(str(new), config=self._config())
+            try:
+                self._prepare(connection)
+            finally:
+                connection.close()
+            # Unlike a rename, a link never replaces the file of a process that was faster.
+            with suppress(FileExistsError):
+                os.link(new, self.path)
+        except duckdb.Error as error:
+            raise self._explained(error) from error
+        except OSError:
+            return  # no links in this folder: the file is made in place when it is opened
+        finally:
+            new.unlink(missing_ok=True)
+
+    def _search_standing_schemas(self, connection: "duckdb.DuckDBPyConnection") -> None:
+        """The schemas are not there yet in a file that something else made."""
+        found = connection.execute("SELECT schema_name FROM information_schema.schemata").fetchall()
+        names = [name for name in (self.schema, self.state_schema) if (name,) in found]
+        if names:
+            connection.execute(f"SET search_path = '{','.join(names)}'")
 
     def _prepare(self, connection: "duckdb.DuckDBPyConnection") -> None:
         for schema in (self.schema, self.state_schema):

@@ -173,7 +173,6 @@ def _write_quarantine(
     rejects = [(source.table, staged[r.file].key, r.line, r.reason, r.raw) for r in tally.rejected]
     session.insert("load_rejects", ("table_name", "key", "line", "reason", "raw_line"), rejects)
     unknown = [
-        (source.table, staged[file].key, key, lines)
-        for (file, key), lines in tally.unknown.items()
+        (source.table, staged[file].key, key, lines) for (file, key), lines in tally.unknown.items()
     ]
     session.insert("unknown_keys", ("table_name", "key", "json_key", "lines"), unknown)

@@ -29,7 +29,7 @@ class State:
 def read_state(session: Session, catalogue: Catalogue) -> State:
     versions = {str(name): text for name, text in session.fetch(ledger.statement("built tables"))}
     built = {
-        name for name, t in catalogue.transforms.items() if versions.get(name) == t.code_version
+        name for name in catalogue.transforms if versions.get(name) == catalogue.code_version(name)
     }
     stale = session.fetch(ledger.statement("stale tables"))
     return State(frozenset(built), frozenset(str(name) for (name,) in stale))
@@ -109,7 +109,7 @@ def _make(
         days = transforms.pending_days(session, transform) if daily else []
     dependents.mark_stale()
     outcomes = audit(session, catalogue.checks_of(table), changed_only=not full)
-    transforms.note_done(session, transform)
+    transforms.note_done(session, transform, catalogue.code_version(table))
     return _report(session, catalogue, table, written, outcomes, days, also)
 
 

@@ -9,7 +9,6 @@ A transform file (`sql/transforms/<table>.sql`) holds statements by name:
 A file of nothing but an `insert` is made whole every time one of its sources changed.
 """
 
-import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -61,12 +60,6 @@ class Transform:
             for name, statement in self.script.statements.items()
             if name != "pending" and not name.startswith(_CHANGED_BY)
         )
-
-    @property
-    def code_version(self) -> str:
-        """Changes whenever the table or its transform does."""
-        text = self.table.source_text + self.script.text
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def changed_by(self, source: str) -> str | None:
         return self.script.statements.get(_CHANGED_BY + source)
@@ -202,8 +195,8 @@ def pending_days(session: Session, transform: Transform) -> list[date]:
     return [day for (day,) in rows if isinstance(day, date)]
 
 
-def note_done(session: Session, transform: Transform) -> None:
-    """Nothing is pending any more, and the table stands as the present text makes it."""
+def note_done(session: Session, transform: Transform, code_version: str) -> None:
+    """Nothing is pending any more, and the table stands as this version of its text makes it."""
     name = {"table_name": transform.table.name}
     if transform.key:
         session.execute(f"DELETE FROM {transform.pending}")
@@ -213,7 +206,7 @@ def note_done(session: Session, transform: Transform) -> None:
         ledger.statement("note built"),
         {
             **name,
-            "code_version": transform.code_version,
+            "code_version": code_version,
             "refreshed_at": datetime.now(UTC).replace(tzinfo=None),
         },
     )
