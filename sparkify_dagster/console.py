@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import zip_longest
 
 import click
 
@@ -78,6 +79,14 @@ def counted(number: int, one: str, many: str | None = None) -> str:
     return f"{number:,} {one if number == 1 else many or f'{one}s'}"
 
 
+def size(count: int) -> str:
+    """`900 bytes`, `12.3 kB`, `1.5 MB`: an amount of bytes."""
+    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if count >= unit:
+            return f"{count / unit:,.1f} {name}"
+    return counted(count, "byte")
+
+
 def listed(parts: Sequence[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else list(parts))
@@ -96,7 +105,11 @@ def table(
     styles: Mapping[int, Callable[[str], str]] | None = None,
 ) -> str:
     """Aligned columns under their titles. `styles` colours the padded cells of a column."""
-    cells = [[one_line(cell) for cell in row] for row in rows]
+    cells = [
+        [one_line(line) for line in lines]
+        for row in rows
+        for lines in zip_longest(*(cell.splitlines() for cell in row), fillvalue="")
+    ]
     widths = [
         max(map(_width, [column.title, *(row[i] for row in cells)]))
         for i, column in enumerate(columns)

@@ -202,7 +202,8 @@ def _run_config(
 ) -> dict[str, object]:
     def config_of(table: str) -> dict[str, bool]:
         if table in platform.catalogue.sources:
-            return {"reload": reload}
+            # Days are asked for by name; a source without days is read again with all the rest.
+            return {"reload": reload and (full or platform.catalogue.sources[table].dated)}
         return {"full": full} | (
             {"recompute": reload} if platform.catalogue.is_daily(table) else {}
         )

@@ -5,4 +5,6 @@ pytest_plugins = [
     "sparkify_dagster_tests.fixtures_lake",
     "sparkify_dagster_tests.fixtures_simulate",
     "sparkify_dagster_tests.fixtures_dagster",
+    "sparkify_dagster_tests.fixtures_warehouse",
+    "sparkify_dagster_tests.fixtures_cli",
 ]

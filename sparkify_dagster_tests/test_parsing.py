@@ -155,7 +155,7 @@ STRANGE_GOOD_LINES = {
     "white space around": b" \t" + GOOD + b"  ",
     "CRLF": GOOD + b"\r",
     "white space inside": json.dumps(event(), indent=None, separators=(" ,\t", " : ")).encode(),
-    "a carriage return inside": GOOD.replace(b", ", b",\r"),
+    "a carriage return inside": GOOD.replace(b', "', b',\r"'),
     "whole numbers as fractions": dumped(event(status=200.0, sessionId=7e0)),
     "numbers as texts": dumped(event(status="200", ts=str(event()["ts"]), length="1.5e2")),
     "userId as a number": dumped(event(userId=5)),

@@ -5,7 +5,7 @@ A lake with files is never touched, and a sample appears whole or not at all.
 
 import os
 import shutil
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 from sparkify_dagster.errors import SparkifyError

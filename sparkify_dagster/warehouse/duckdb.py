@@ -10,7 +10,7 @@ import re
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, suppress, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,11 +104,17 @@ class DuckDBSession(Session):
 
     @contextmanager
     def _registered(self, name: str, table: object) -> Iterator[None]:
+        import duckdb
+
         self._connection.register(name, table)
         try:
             yield
-        finally:
-            self._connection.unregister(name)
+        except duckdb.Error:
+            # The transaction is lost; that the name cannot be taken back must not hide why.
+            with suppress(duckdb.Error):
+                self._connection.unregister(name)
+            raise
+        self._connection.unregister(name)
 
 
 class DuckDBWarehouse(Warehouse):
