@@ -104,8 +104,9 @@ def materialize(
 ) -> RunResult:
     """Materialize tables, all of them by default, for a range of days; days are validated first.
 
-    `reload` reads files again that are loaded and unchanged, and makes the days of derived tables
-    anew; `full` makes whole derived tables anew.
+    `reload` reads the files of these days again although they are loaded and unchanged, and makes
+    the days of derived tables anew; `full` makes whole derived tables anew, and reads files that
+    have no day again.
 
     Raises:
         SparkifyError: if the range or a table's name is not one of the platform's.
