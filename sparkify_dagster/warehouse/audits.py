@@ -115,9 +115,8 @@ def _from_file(path: Path, table: Table) -> Check:
             "'-- blocking: yes' (or no)."
         )
     (sql,) = script.statements.values()
-    return Check(
-        script.name, table.name, script.description, severity, blocking, is_daily(table), sql
-    )
+    told = " ".join(script.description.split())
+    return Check(script.name, table.name, told, severity, blocking, is_daily(table), sql)
 
 
 def _told(sample: Rows) -> str:

@@ -88,7 +88,7 @@ class Platform:
         started = time.monotonic()
         lake = self.lake(table)
         with self.warehouse.write(notify) as session:
-            prepare(session, self.warehouse, self.catalogue.tables, self.catalogue.transforms)
+            prepare(session, self.warehouse, self.catalogue)
             listing = lake.list()
             versions = ledger.current_versions(session, table)
             plan = self._plan(table, listing, versions, days, reload=reload)
@@ -120,7 +120,7 @@ class Platform:
         """
         started = time.monotonic()
         with self.warehouse.write(notify) as session:
-            prepare(session, self.warehouse, self.catalogue.tables, self.catalogue.transforms)
+            prepare(session, self.warehouse, self.catalogue)
             force = days if recompute else None
             report = refresh_table(session, self.catalogue, table, force=force, full=full)
             if days is not None and self.catalogue.is_daily(table):

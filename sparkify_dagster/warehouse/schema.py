@@ -1,11 +1,11 @@
 """Makes the warehouse's tables and sees that those that stand are the declared ones."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable
 
 from sparkify_dagster.tables import Table
 from sparkify_dagster.warehouse import ledger
 from sparkify_dagster.warehouse.base import Session, Warehouse, WarehouseError
-from sparkify_dagster.warehouse.transforms import Transform
+from sparkify_dagster.warehouse.catalogue import Catalogue
 
 _COLUMNS = """
     SELECT table_name, column_name
@@ -15,34 +15,42 @@ _COLUMNS = """
 """
 
 
-def prepare(
-    session: Session,
-    warehouse: Warehouse,
-    tables: Mapping[str, Table],
-    transforms: Mapping[str, Transform],
-) -> None:
+def prepare(session: Session, warehouse: Warehouse, catalogue: Catalogue) -> None:
     """Make what is missing. Derived tables of another shape are made anew; others are refused.
 
     Raises:
         WarehouseError: if a table that holds loaded data has other columns than declared.
     """
     standing = _standing_columns(session, warehouse.schema)
-    for table in tables.values():
+    for table in catalogue.tables.values():
         columns = standing.get(table.name)
         if columns is not None and columns != table.column_names:
-            if table.name not in transforms:
+            if table.name not in catalogue.transforms:
                 raise _other_columns(warehouse, table, columns)
             session.execute(f"DROP TABLE {warehouse.schema}.{table.name}")
             _forget(session, table.name)
             columns = None
         if columns is None:
             session.execute(table.ddl(warehouse.engine, warehouse.schema))
-    pending = (t.script.statements.get("pending") for t in transforms.values())
     state = _standing_columns(session, warehouse.state_schema)
-    for statement in (*ledger.state_ddl(), *(text for text in pending if text)):
-        name = statement.split("(", 1)[0].split()[-1]
-        if name not in state:
-            session.execute(_in_schema(statement, warehouse.state_schema))
+    for statement in ledger.state_ddl():
+        _make_state_table(session, warehouse, statement, state)
+    versions = dict(session.fetch(ledger.statement("built tables")))
+    for name, transform in catalogue.transforms.items():
+        if name in versions and versions[name] != catalogue.code_version(name):
+            # Its pending keys may have got another shape; the table is made whole anyway.
+            session.execute(f"DROP TABLE IF EXISTS {warehouse.state_schema}.{transform.pending}")
+            state.pop(transform.pending, None)
+            _forget(session, name)
+        if pending := transform.script.statements.get("pending"):
+            _make_state_table(session, warehouse, pending, state)
+
+
+def _make_state_table(
+    session: Session, warehouse: Warehouse, statement: str, standing: Container[str]
+) -> None:
+    if statement.split("(", 1)[0].rsplit(maxsplit=1)[-1] not in standing:
+        session.execute(_in_schema(statement, warehouse.state_schema))
 
 
 def _standing_columns(session: Session, schema: str) -> dict[str, tuple[str, ...]]:

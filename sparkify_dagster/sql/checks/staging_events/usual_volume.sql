@@ -18,7 +18,7 @@ WITH days AS (
 SELECT
     today.day AS log_date,
     today.day_rows,
-    SUM(before.day_rows) / COUNT(*) AS usual_rows
+    CAST(CAST(SUM(before.day_rows) AS DOUBLE PRECISION) / COUNT(*) AS BIGINT) AS usual_rows
 FROM days AS today
 INNER JOIN days AS before
     ON before.day < today.day
