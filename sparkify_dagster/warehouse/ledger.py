@@ -141,6 +141,11 @@ def write_ledger(
     session.insert("load_files", _COLUMNS, rows)
 
 
+def built_versions(session: Session) -> dict[str, str]:
+    """The derived tables that were built, each with the version of the text that built it."""
+    return {str(name): str(text) for name, text in session.fetch(statement("built tables"))}
+
+
 def mark_stale(session: Session, tables: Iterable[str]) -> None:
     """Note that the sources of these derived tables changed."""
     for table in tables:

@@ -27,7 +27,7 @@ class State:
 
 
 def read_state(session: Session, catalogue: Catalogue) -> State:
-    versions = {str(name): text for name, text in session.fetch(ledger.statement("built tables"))}
+    versions = ledger.built_versions(session)
     built = {
         name for name in catalogue.transforms if versions.get(name) == catalogue.code_version(name)
     }

@@ -35,7 +35,7 @@ def prepare(session: Session, warehouse: Warehouse, catalogue: Catalogue) -> Non
     state = _standing_columns(session, warehouse.state_schema)
     for statement in ledger.state_ddl():
         _make_state_table(session, warehouse, statement, state)
-    versions = dict(session.fetch(ledger.statement("built tables")))
+    versions = ledger.built_versions(session)
     for name, transform in catalogue.transforms.items():
         if name in versions and versions[name] != catalogue.code_version(name):
             # Its pending keys may have got another shape; the table is made whole anyway.
