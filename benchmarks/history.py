@@ -36,9 +36,9 @@ class History:
         *before, self.newest = log_files(whole)[-days - 1 :]
         lake = work / f"{name}-lake"
         shutil.rmtree(lake, ignore_errors=True)
-        shutil.copytree(whole / "song_data", lake / "song_data", copy_function=os.link)
+        shutil.copytree(whole / "song_data", lake / "song_data", copy_function=shutil.copyfile)
         for file in before:
-            link(file, lake / file.relative_to(whole))
+            copy(file, lake / file.relative_to(whole))
         self.arrival = lake / self.newest.relative_to(whole)
         self.platform = Platform(lake, work / name, before[0].name[:10])
         self.prepared = work / f"{name}-prepared"
@@ -52,15 +52,16 @@ class History:
     def add_the_newest_day(self) -> None:
         shutil.rmtree(self.platform.folder)
         shutil.copytree(self.prepared, self.platform.folder)
-        link(self.newest, self.arrival)
+        copy(self.newest, self.arrival)
         os.sync()  # the copies are not to be written during the measurement
         self.series.add(self.platform.run())
         self.arrival.unlink()
 
 
-def link(file: Path, name: Path) -> None:
+def copy(file: Path, name: Path) -> None:
+    # Not a link: a new link changes the time of the file's last change, and so its etag.
     name.parent.mkdir(parents=True, exist_ok=True)
-    name.hardlink_to(file)
+    shutil.copyfile(file, name)
 
 
 def benchmark(work: Path, repetitions: int) -> list[Figure]:
