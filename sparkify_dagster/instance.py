@@ -71,6 +71,21 @@ def open_instance(settings: Settings) -> "dg.DagsterInstance":
         ) from error
 
 
+@contextmanager
+def storage_errors(home: Path) -> Iterator[None]:
+    """What the databases of Dagster's folder refuse, as one message."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise HomeError(
+            f"Dagster's folder {home} cannot be written: {_reason(error)} Free space on its disk,"
+            " or set DAGSTER_HOME to another folder, and run again. Tables that were said to be"
+            " written are."
+        ) from error
+
+
 def _open(home: Path) -> "dg.DagsterInstance":
     import dagster as dg
     from dagster._core.instance.ref import InstanceRef

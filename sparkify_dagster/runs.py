@@ -110,6 +110,7 @@ def materialize(
 
     Raises:
         SparkifyError: if the range or a table's name is not one of the platform's.
+        HomeError: if Dagster's folder cannot be written; every committed table stays as it is.
         KeyboardInterrupt: if the user interrupted it; what was committed until then stays.
     """
     import dagster as dg
@@ -117,13 +118,14 @@ def materialize(
     from sparkify_dagster.automation.jobs import LOAD_LAKE
     from sparkify_dagster.definitions import build_definitions
     from sparkify_dagster.event_storage import batched_events
+    from sparkify_dagster.instance import storage_errors
     from sparkify_dagster.partitions import check_range
 
     chosen = _chosen(platform, tables)
     days = check_range(*days, platform.settings.partitions)
     journal = _Journal(observer)
     close_dead_runs(instance)
-    with batched_events():
+    with batched_events(), storage_errors(platform.settings.home):
         definitions = build_definitions(platform.settings, platform, journal)
         done = definitions.resolve_job_def(LOAD_LAKE).execute_in_process(
             instance=instance,
