@@ -17,12 +17,11 @@ from sparkify_dagster.commands.query import query
 from sparkify_dagster.commands.run import run
 from sparkify_dagster.commands.simulate import simulate
 from sparkify_dagster.commands.ui import ui
-from sparkify_dagster.console import complain, replace_unprintable
+from sparkify_dagster.console import DEBUG, complain, debugging, replace_unprintable
 from sparkify_dagster.errors import SparkifyError
 
 INTERRUPTED = 130
 READER_LEFT = 141  # as for a command that SIGPIPE ends
-_DEBUG = "sparkify_dagster.debug"
 
 
 class _Group(click.Group):
@@ -55,12 +54,12 @@ class _Group(click.Group):
 
 
 def _show_traceback(ctx: click.Context) -> None:
-    if ctx.meta.get(_DEBUG):
+    if debugging(ctx):
         click.echo(traceback.format_exc(), err=True, nl=False)
 
 
 def _note_debug(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
-    ctx.meta[_DEBUG] = wanted or bool(ctx.meta.get(_DEBUG))
+    ctx.meta[DEBUG] = wanted or debugging(ctx)
 
 
 def _debug_option(command: click.Command) -> click.Command:

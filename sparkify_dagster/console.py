@@ -13,6 +13,9 @@ from itertools import zip_longest
 
 import click
 
+DEBUG = "sparkify_dagster.debug"
+"""Where a command's context notes that --debug was given."""
+
 
 class Mark(Enum):
     """How something went."""
@@ -20,7 +23,6 @@ class Mark(Enum):
     OK = ("✓", "ok", "green")
     WARN = ("!", "warn", "yellow")
     FAIL = ("✗", "FAIL", "red")
-    NOT_RUN = ("-", "-", "bright_black")
 
     @property
     def text(self) -> str:
@@ -28,9 +30,13 @@ class Mark(Enum):
         return sign if can_show(sign) else word
 
     @property
+    def colour(self) -> str:
+        return self.value[2]
+
+    @property
     def shown(self) -> str:
         """In its colour; click takes colours away where no terminal shows them."""
-        return click.style(self.text, fg=self.value[2])
+        return click.style(self.text, fg=self.colour)
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,12 @@ def complain(message: str) -> None:
 def note(message: str) -> None:
     """Something beside the result of a command: to stderr, so that it stays out of pipes."""
     click.echo(message, err=True)
+
+
+def debugging(context: click.Context | None = None) -> bool:
+    """Whether --debug was given, before or behind the name of the command."""
+    context = context or click.get_current_context(silent=True)
+    return context is not None and bool(context.meta.get(DEBUG))
 
 
 def can_show(text: str) -> bool:

@@ -58,23 +58,16 @@ def ranges_of(days: Iterable[date]) -> list[Days]:
     return ranges
 
 
-def needed_ranges(platform: Platform, status: LakeStatus) -> list[Days]:
-    """The days of new and changed log files; where there are none, one day.
+def ranges_to_run(platform: Platform, status: LakeStatus, *, full: bool) -> list[Days]:
+    """The days of new and changed log files; one day where there are none; or all of them.
 
     A table that waits for something else (songs that arrived, a new transform) knows itself which
     of its days are concerned.
     """
-    ranges = ranges_of(status.days)
-    if not ranges:
-        newest = max(days_with_files(platform), default=platform.partitions()[0])
-        ranges = [(newest, newest)]
-    return ranges
-
-
-def every_day(platform: Platform) -> list[Days]:
-    """From the first day with a log file to the last."""
+    if status.days and not full:
+        return ranges_of(status.days)
     days = days_with_files(platform) or [platform.partitions()[0]]
-    return [(days[0], days[-1])]
+    return [(days[0], days[-1])] if full else [(days[-1], days[-1])]
 
 
 def named_range(platform: Platform, first: str | None, last: str | None) -> Days:

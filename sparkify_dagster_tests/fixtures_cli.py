@@ -1,0 +1,177 @@
+"""Fixtures for the command line: a project folder with a small lake, and `sparkify` run in it.
+
+Commands run as processes of their own, as a user's do. No test lives here.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from sparkify_dagster_tests.fixtures_dagster import FIRST, LAST, SmallLake
+from sparkify_dagster_tests.fixtures_lake import S3Endpoint
+
+SPARKIFY = Path(sys.executable).with_name("sparkify")
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of a command."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def error(self) -> str:
+        """The one message of a command that failed; what is more than one fails the test."""
+        assert self.status != 0, self.out
+        assert "Traceback" not in self.out + self.err, self.err
+        assert self.err.count("Error:") == 1, self.err
+        return self.err.partition("Error: ")[2].strip()
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder with a dwh.cfg, and the environment in which commands run there."""
+
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def warehouse(self) -> Path:
+        return self.folder / "warehouse" / "sparkify.duckdb"
+
+    @property
+    def lake(self) -> Path:
+        return self.folder / "lake"
+
+    def sparkify(self, *arguments: str, given: str = "", **environment: str) -> Done:
+        return self.python_or(SPARKIFY, *arguments, given=given, **environment)
+
+    def python(self, code: str, *arguments: str) -> Done:
+        """Python code in a process of its own, with these command-line arguments."""
+        return self.python_or(Path(sys.executable), "-c", code, *arguments)
+
+    def python_or(
+        self, program: Path, *arguments: str, given: str = "", **environment: str
+    ) -> Done:
+        done = subprocess.run(
+            [program, *arguments],
+            cwd=self.folder,
+            env=self.whole_environment | environment,
+            input=given,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [SPARKIFY, *arguments],
+            cwd=self.folder,
+            env=self.whole_environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    @property
+    def whole_environment(self) -> dict[str, str]:
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("SPARKIFY_", "DAGSTER_"))
+        }
+        return inherited | {"PYTHONUTF8": "1"} | self.environment
+
+    def value(self, sql: str) -> str:
+        """The one value of a query."""
+        done = self.sparkify("query", sql, "--format", "csv")
+        assert done.status == 0, done.err
+        return done.out.splitlines()[1]
+
+    def files(self) -> dict[str, bytes]:
+        """Everything that there is in the folder, to see what a command changed."""
+        found = (path for path in self.folder.rglob("*") if path.is_file())
+        return {str(path.relative_to(self.folder)): path.read_bytes() for path in found}
+
+
+def project_in(folder: Path, first: str = str(FIRST), last: str = str(LAST)) -> Project:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "dwh.cfg").write_text(
+        "[S3]\nLOG_DATA = lake/log_data\nSONG_DATA = lake/song_data\n"
+        f"[PARTITIONS]\nFIRST_DAY = {first}\nLAST_DAY = {last}\n",
+        encoding="utf-8",
+    )
+    return Project(folder)
+
+
+@pytest.fixture
+def empty_project(tmp_path: Path) -> Project:
+    """A configuration, and no lake yet."""
+    return project_in(tmp_path / "project")
+
+
+@pytest.fixture
+def project(empty_project: Project) -> Project:
+    """A configuration and the small lake of three days, nothing loaded."""
+    SmallLake(empty_project.lake)
+    return empty_project
+
+
+@pytest.fixture(scope="session")
+def loaded_once(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The small lake loaded; for tests that only read."""
+    project = project_in(tmp_path_factory.mktemp("loaded"))
+    SmallLake(project.lake)
+    done = project.sparkify("run")
+    assert done.status == 0, done.err
+    return project
+
+
+@pytest.fixture
+def loaded(loaded_once: Project, tmp_path: Path) -> Project:
+    """The small lake loaded, in a folder of its own.
+
+    Its files are links: a copy would be a new version of each of them.
+    """
+    project = project_in(tmp_path / "project")
+    for name in ("warehouse", ".dagster"):
+        shutil.copytree(loaded_once.folder / name, project.folder / name)
+    for path in loaded_once.lake.rglob("*.json"):
+        link = project.lake / path.relative_to(loaded_once.lake)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(path)
+    return project
+
+
+@pytest.fixture
+def on_s3(empty_project: Project, s3_endpoint: S3Endpoint) -> Project:
+    """A configuration whose lake is a bucket that exists."""
+    s3_endpoint.put("cli-errors", "log_data/2018/11/2018-11-01-events.json", b"")
+    s3_endpoint.put("cli-errors", "song_data/.keep", b"")
+    clean = {name: "" for name in os.environ if name.startswith("AWS_")}
+    empty_project.environment.update(
+        clean
+        | {
+            "SPARKIFY_S3_LOG_DATA": "s3://cli-errors/log_data",
+            "SPARKIFY_S3_SONG_DATA": "s3://cli-errors/song_data",
+            "SPARKIFY_S3_ENDPOINT_URL": s3_endpoint.endpoint_url,
+            "SPARKIFY_S3_REGION": s3_endpoint.region,
+            "AWS_ACCESS_KEY_ID": s3_endpoint.access_key,
+            "AWS_SECRET_ACCESS_KEY": s3_endpoint.secret_key,
+            "AWS_CONFIG_FILE": "/dev/null",
+            "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "NO_PROXY": "127.0.0.1",
+        }
+    )
+    return empty_project
