@@ -48,6 +48,11 @@ class Catalogue:
                     waiting.append(reference.table)
         return tuple(name for name in self.transforms if name in wanted - {table})
 
+    @property
+    def ledger_tables(self) -> tuple[str, ...]:
+        """The tables that every load writes beside its own."""
+        return _ledger_tables(self.tables)
+
     def is_daily(self, table: str) -> bool:
         return is_daily(self.tables[table])
 
@@ -82,6 +87,7 @@ def read_catalogue(sql_folder: Path = SQL_FOLDER, sources: Sequence[Source] = SO
     found = transforms.find_transforms(tables, sql_folder / "transforms")
     scopes = {name: _staging_scope(source) for name, source in _by_table(sources).items()}
     scopes |= {name: scope for name, t in found.items() if (scope := t.scope())}
+    scopes |= {name: Scope("key", "SELECT key FROM loading") for name in _ledger_tables(tables)}
     checks = find_checks(tables, scopes, sql_folder / "checks")
     of_lake = (check for source in sources for check in lake_checks(source))
     return Catalogue(tables, _by_table(sources), found, (*checks, *of_lake))
@@ -89,6 +95,10 @@ def read_catalogue(sql_folder: Path = SQL_FOLDER, sources: Sequence[Source] = SO
 
 def _by_table(sources: Sequence[Source]) -> dict[str, Source]:
     return {source.table: source for source in sources}
+
+
+def _ledger_tables(tables: Mapping[str, Table]) -> tuple[str, ...]:
+    return tuple(t.name for t in tables.values() if {"table_name", "key"} <= set(t.column_names))
 
 
 def _staging_scope(source: Source) -> Scope:

@@ -227,6 +227,8 @@ class Platform:
         of_lake = lake_checks(self.catalogue.sources[table])
         checks = [check for check in self.catalogue.checks_of(table) if check not in of_lake]
         outcomes = audit(session, checks, changed_only=True)
+        for name in self.catalogue.ledger_tables:
+            audit(session, self.catalogue.checks_of(name), changed_only=True)
         session.execute(ledger.statement("clear loading"))
         return loaded, outcomes
 
