@@ -81,7 +81,7 @@ class FolderLake:
 def make_platform(
     folder: Path, lake: Path, catalogue: Catalogue | None = None, **overrides: object
 ) -> Platform:
-    """The platform of `folder/dwh.cfg`, made here; `DUCKDB_THREADS=1` overrides as the shell does."""
+    """The platform of `folder/dwh.cfg`, made here; `DUCKDB_THREADS=1` overrides as a variable."""
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "dwh.cfg"
     config.write_text(

@@ -176,7 +176,7 @@ STRANGE_GOOD_LINES = {
     "escaped keys": GOOD.replace(b'"page"', b'"\\u0070age"'),
     "characters of four bytes": json.dumps(event(song="😀"), ensure_ascii=False).encode(),
     "surrogate pairs": dumped(event(song="😀")),
-    "line separators of Unicode": json.dumps(event(song="a\u2028b\x85c"), ensure_ascii=False).encode(),
+    "line separators of Unicode": GOOD.replace(b"Undo", "a\u2028b\x85c".encode()),
     "the largest exact number": dumped(event(registration=2**53 - 1)),
     "the first and the last time": dumped(event(ts=-62_135_596_800_000)),
     "a negative zero": dumped(event(length=-0.0)),
@@ -201,7 +201,7 @@ def test_a_strange_but_good_line_is_a_row_alone_and_among_many(line: bytes) -> N
 
 
 def test_an_object_over_two_lines_is_two_rejected_lines() -> None:
-    for cut in range(1, len(GOOD), 7):
+    for cut in range(1, len(GOOD), 29):
         lines = [GOOD] * MANY + [GOOD[:cut], GOOD[cut:]] + [GOOD] * 5
         assert_bulk_follows_the_rules(EVENTS, lines)
         assert [r[1] for r in in_bulk(EVENTS, lines)[1]] == [MANY + 1, MANY + 2]
@@ -233,8 +233,8 @@ def test_a_long_raw_line_is_kept_as_far_as_it_fits_in_whole_characters() -> None
 
 values = st.one_of(
     st.none(), st.booleans(), st.integers(-5, 5), st.integers(), st.floats(),
-    st.sampled_from(["", "5", "5.5", "-1", " 5", "1e3", "1e400", "NaN", "x" * 17, "é" * 70, "{", "}", "[",
-                     "\0", "\ud800", "paid"]),
+    st.sampled_from(["", "5", "5.5", "-1", " 5", "1e3", "1e400", "NaN", "x" * 17, "é" * 70, "{",
+                     "}", "[", "\0", "\ud800", "paid"]),
     st.text(max_size=5), st.lists(st.integers() | st.floats() | st.text(max_size=2), max_size=3),
     st.dictionaries(st.text(max_size=2), st.none() | st.integers(), max_size=2),
 )  # fmt: skip
@@ -255,13 +255,16 @@ def json_lines(draw: st.DrawFn, good: dict[str, object]) -> bytes:
         end = draw(st.integers(start, min(start + 3, len(line))))
         line = line[:start] + draw(st.binary(max_size=3)) + line[end:]
     elif kind == 1:
-        line += draw(st.sampled_from([b"{}", b"null{}", b" ", b"\r", b"\0}", b",{}", b"5 {}", b"}"]))
+        line += draw(
+            st.sampled_from([b"{}", b"null{}", b" ", b"\r", b"\0}", b",{}", b"5 {}", b"}"])
+        )
     elif kind == 2:
         line = draw(st.binary(max_size=12))
     return line.replace(b"\n", b" ")
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@pytest.mark.slow
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(json_lines(event()), max_size=6), st.integers(0, MANY), st.integers(0, MANY))
 def test_events_in_bulk_follow_the_rules(strange: list[bytes], before: int, after: int) -> None:
     strange = [line for line in strange if line.strip()]

@@ -4,21 +4,14 @@ Arrow's JSON reader does the work where it is certain to agree with the line rul
 line is given to the rules themselves. What comes out is the same as if each line had been.
 """
 
+import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sparkify_dagster.tables import Column
-from sparkify_dagster.warehouse.line_rules import (
-    FIRST_INSTANT,
-    LAST_INSTANT,
-    Cell,
-    LineError,
-    LineRules,
-    integer_range,
-    shown_key,
-)
+from sparkify_dagster.warehouse.arrow_columns import arrow_type, is_finite, typed_columns
+from sparkify_dagster.warehouse.line_rules import Cell, LineError, LineRules, shown_key
 from sparkify_dagster.warehouse.lines import LineBatch
 
 if TYPE_CHECKING:
@@ -32,10 +25,12 @@ if TYPE_CHECKING:
 _FEW_LINES = 128
 _PARTS = 8
 _RAW_BYTES = 65_535
-# Arrow's reader is recursive and dies of deep nesting.
+# Arrow's reader is recursive and dies of deep nesting, for which a line must be long.
+_LONG_LINE = 1024
 _DEEPEST = 32
-# Texts that every reader takes for the same number; of others the rules decide.
-_PLAIN_NUMBER = r"^-?[0-9]{1,15}(\.[0-9]{1,15})?$"
+# Arrow makes a column of each unknown key: only few lines at a time may bring some, and each few.
+_LINES_WITH_UNKNOWN_KEYS = 512
+_MOST_UNKNOWN_KEYS = 32
 
 
 @dataclass(frozen=True)
@@ -73,6 +68,8 @@ class _Parser:
     def __init__(self, rules: LineRules, batch: LineBatch) -> None:
         self.rules = rules
         self.batch = batch
+        self._columns = rules.columns
+        self._known = {key for _, key in rules.columns}
         self.tables: list[pa.Table] = []
         self.single_rows: list[tuple[Cell, ...]] = []
         self.single_files: list[int] = []
@@ -107,26 +104,38 @@ class _Parser:
         doubtful: Mask = (data[batch.starts] != ord("{")) | (last != ord("}"))
         if not batch.data.isascii():
             self._mark_invalid_text(doubtful)
-        # One object and nothing nested in it: a second value on the line could pass for the row of
-        # another line, and Arrow crashes on a null between values.
-        self._mark_crowded(doubtful, b"{", 1)
-        self._mark_crowded(doubtful, b"}", 1)
-        self._mark_crowded(doubtful, b"[", _DEEPEST)
-        self._mark_crowded(doubtful, b"\0", 0)
+        self._mark_crowded(doubtful)
+        self._mark_long(doubtful)
+        if b"\0" in batch.data:
+            doubtful |= self._lines_with(b"\0") > 0
         return doubtful
 
-    def _mark_crowded(self, doubtful: "Mask", byte: bytes, allowed: int) -> None:
-        """Mark the lines that hold a byte more often than allowed."""
+    def _mark_crowded(self, doubtful: "Mask") -> None:
+        """Mark lines that end more than one object, nested or not.
+
+        A second value on a line could pass for the row of another line, and Arrow crashes on a
+        null between values.
+        """
+        # Where nothing is wrong, which is nearly always, counting is all that is done.
+        if self.batch.data.count(b"}") > len(doubtful) - int(doubtful.sum()):
+            doubtful |= self._lines_with(b"}") > 1
+
+    def _mark_long(self, doubtful: "Mask") -> None:
         import numpy as np
 
-        data = self.batch.data
-        # Where nothing is wrong, which is nearly always, counting is all that is done.
-        usual = len(doubtful) - int(doubtful.sum()) if byte in b"{}" else allowed
-        if data.count(byte) <= usual:
-            return
-        places = np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == ord(byte))
+        batch = self.batch
+        for line in np.flatnonzero(batch.ends - batch.starts > _LONG_LINE).tolist():
+            span = batch.starts[line], batch.ends[line]
+            nested = batch.data.count(b"{", *span) > 1 or batch.data.count(b"[", *span) > _DEEPEST
+            doubtful[line] |= nested
+
+    def _lines_with(self, byte: bytes) -> "Index":
+        """How often each line holds a byte."""
+        import numpy as np
+
+        places = np.flatnonzero(np.frombuffer(self.batch.data, dtype=np.uint8) == ord(byte))
         lines = np.searchsorted(self.batch.ends, places, side="right")
-        doubtful |= np.bincount(lines, minlength=len(doubtful))[: len(doubtful)] > allowed
+        return np.bincount(lines, minlength=len(self.batch.ends))[: len(self.batch.ends)]
 
     def _mark_invalid_text(self, doubtful: "Mask") -> None:
         import numpy as np
@@ -150,18 +159,19 @@ class _Parser:
         import numpy as np
         import pyarrow as pa
 
-        if len(lines) <= _FEW_LINES:
+        infer = len(lines) <= _LINES_WITH_UNKNOWN_KEYS
+        if len(lines) <= _FEW_LINES or (infer and self._has_many_unknown_keys(lines)):
             self._one_by_one(lines)
             return
         try:
-            table = self._read(lines)
+            table = self._read(lines, "infer" if infer else "error")
         except pa.ArrowInvalid:
             table = None
         if table is None or table.num_rows != len(lines):
             for part in np.array_split(lines, _PARTS):
                 self._in_bulk(part)
             return
-        columns, refused = _typed_columns(self.rules, table)
+        columns, refused = typed_columns(self.rules, table)
         self._refuse_strange_numbers(table, refused)
         if refused.any():
             self._one_by_one(lines[refused])
@@ -170,31 +180,32 @@ class _Parser:
         rows = pa.Table.from_arrays([*columns, file], schema=self._schema())
         self.tables.append(rows.filter(pa.array(~refused)) if refused.any() else rows)
 
-    def _read(self, lines: "Index") -> "pa.Table":
+    def _read(self, lines: "Index", unknown_keys: str) -> "pa.Table":
         import pyarrow as pa
         import pyarrow.json as pj
 
-        fields = [
-            pa.field(key, _arrow_type(column, key, self._first_values(lines)))
-            for column, key in self.rules.columns
-        ]
+        # The first line tells which numbers are sent as text.
+        first = self._fields(int(lines[0]))
+        fields = [pa.field(key, arrow_type(column, key, first)) for column, key in self._columns]
         return pj.read_json(
             pa.BufferReader(self.batch.text_of(lines)),
             read_options=pj.ReadOptions(use_threads=True, block_size=4 << 20),
             parse_options=pj.ParseOptions(
                 explicit_schema=pa.schema(fields),
                 newlines_in_values=False,
-                unexpected_field_behavior="infer",
+                unexpected_field_behavior=unknown_keys,
             ),
         )
 
-    def _first_values(self, lines: "Index") -> dict[str, object]:
-        """What the first line gives; tells which numbers are sent as text."""
-        import json
+    def _has_many_unknown_keys(self, lines: "Index") -> bool:
+        """Whether the longest line has; of lines of one lake the longest has the most keys."""
+        longest = lines[(self.batch.ends[lines] - self.batch.starts[lines]).argmax()]
+        return len(self._fields(int(longest)).keys() - self._known) > _MOST_UNKNOWN_KEYS
 
+    def _fields(self, line: int) -> dict[str, object]:
         try:
-            values = json.loads(self.batch.line(int(lines[0])))
-        except ValueError:
+            values = json.loads(self.batch.line(line))
+        except (ValueError, RecursionError):
             return {}
         return values if isinstance(values, dict) else {}
 
@@ -202,17 +213,15 @@ class _Parser:
         """Arrow takes NaN and Inf for numbers: the rules look at lines that give one."""
         import numpy as np
 
-        known = {key for _, key in self.rules.columns}
         for name in table.column_names:
-            if name not in known and not _is_finite(table[name]):
+            if name not in self._known and not is_finite(table[name]):
                 refused |= np.asarray(table[name].is_valid())
 
     def _count_unknown_keys(self, table: "pa.Table", lines: "Index", accepted: "Mask") -> None:
         import numpy as np
 
-        known = {key for _, key in self.rules.columns}
         for name in table.column_names:
-            if name in known:
+            if name in self._known:
                 continue
             given = np.asarray(table[name].is_valid()) & accepted
             files, counts = np.unique(self.batch.file[lines[given]], return_counts=True)
@@ -255,102 +264,6 @@ class _Parser:
         ]
         times = [(name, pa.timestamp("ms")) for name in self.rules.epoch_times]
         return pa.schema([*fields, *times, ("file", pa.int32())])
-
-
-def _arrow_type(column: Column, key: str, first: Mapping[str, object]) -> "pa.DataType":
-    """Numbers are read as floats, which hold every whole number the rules allow."""
-    import pyarrow as pa
-
-    as_text = column.is_text or isinstance(first.get(key), str)
-    return pa.string() if as_text else pa.float64()
-
-
-def _typed_columns(
-    rules: LineRules, table: "pa.Table"
-) -> tuple[list["pa.ChunkedArray | pa.Array"], "Mask"]:
-    """The table's columns in their types, and which rows break a rule."""
-    import numpy as np
-    import pyarrow as pa
-
-    refused: Mask = np.zeros(table.num_rows, dtype=bool)
-    columns: dict[str, pa.ChunkedArray | pa.Array] = {}
-    for column, key in rules.columns:
-        if column.is_text:
-            columns[column.name] = table[key]
-            _refuse_long(column, table[key], refused)
-            _refuse_nul(table[key], refused)
-        else:
-            columns[column.name] = _numbers(column, table[key], refused)
-        if not column.nullable and columns[column.name].null_count:
-            refused |= ~np.asarray(columns[column.name].is_valid())
-    for name, source in rules.epoch_times.items():
-        instants = columns[source].to_numpy(zero_copy_only=False)
-        with np.errstate(invalid="ignore"):
-            refused |= (instants < FIRST_INSTANT) | (instants > LAST_INSTANT)
-        columns[name] = columns[source].cast(pa.timestamp("ms"), safe=False)
-    return list(columns.values()), refused
-
-
-def _refuse_nul(texts: "pa.ChunkedArray", refused: "Mask") -> None:
-    """No engine shows a NUL in a text, and PostgreSQL cannot store one."""
-    import numpy as np
-    import pyarrow.compute as pc
-
-    for chunk in texts.chunks:
-        content = chunk.buffers()[2]
-        # A look at the bytes of all texts at once; which row it is matters only if there is one.
-        if content is not None and content.size and not np.frombuffer(content, np.uint8).all():
-            refused |= np.asarray(pc.fill_null(pc.match_substring(texts, "\0"), False))
-            return
-
-
-def _refuse_long(column: Column, texts: "pa.ChunkedArray", refused: "Mask") -> None:
-    import numpy as np
-    import pyarrow.compute as pc
-
-    sizes = pc.binary_length(texts)
-    if (pc.max(sizes).as_py() or 0) > (column.length or 0):
-        refused |= np.asarray(pc.fill_null(pc.greater(sizes, column.length), False))
-
-
-def _numbers(
-    column: Column, values: "pa.ChunkedArray", refused: "Mask"
-) -> "pa.ChunkedArray | pa.Array":
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if pa.types.is_string(values.type):
-        values = pc.if_else(pc.equal(values, ""), None, values)
-        readable = pc.match_substring_regex(values, _PLAIN_NUMBER)
-        bad = ~np.asarray(pc.fill_null(readable, True))
-        if bad.any():
-            refused |= bad
-            values = pc.if_else(pa.array(bad), None, values)
-        values = values.cast(pa.float64())
-    numbers = values.to_numpy()
-    missing = np.asarray(values.is_null())
-    if not column.is_integer:
-        refused |= ~(np.isfinite(numbers) | missing)
-        return values
-    low, high = integer_range(column)
-    with np.errstate(invalid="ignore"):
-        fits = (numbers >= low) & (numbers <= high) & (np.floor(numbers) == numbers)
-    refused |= ~(fits | missing)
-    whole = np.where(fits, numbers, 0).astype(np.int64)
-    kind = {"SMALLINT": pa.int16(), "INTEGER": pa.int32()}.get(column.base_type, pa.int64())
-    return pa.array(whole, mask=missing if missing.any() else None).cast(kind)
-
-
-def _is_finite(values: "pa.ChunkedArray") -> bool:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    while pa.types.is_list(values.type):
-        values = pc.list_flatten(values)
-    if not pa.types.is_floating(values.type):
-        return True
-    return bool(pc.all(pc.is_finite(values)).as_py() is not False)
 
 
 def _as_text(raw: bytes) -> str:

@@ -1,0 +1,350 @@
+"""Checks: each is seen failing on data that breaks its rule, and a blocking one rolls back.
+
+`BAD_DATA` says, for every check of the catalogue, what breaks it; a new check needs a case here.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import date, timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from sparkify_dagster.warehouse import AuditFailedError, Platform, WarehouseError
+from sparkify_dagster.warehouse.audits import run_check
+from sparkify_dagster.warehouse.base import Session
+from sparkify_dagster.warehouse.catalogue import SQL_FOLDER, read_catalogue
+from sparkify_dagster.warehouse.reports import Check, Severity
+from sparkify_dagster_tests.fixtures_warehouse import (
+    FIRST,
+    FolderLake,
+    all_rows,
+    bring_up_to_date,
+    event,
+    everything,
+    lines,
+    load_all,
+    make_platform,
+    rows_of,
+    song,
+)
+
+CATALOGUE = read_catalogue()
+DAYS = [FIRST + timedelta(n) for n in range(10)]
+DAY = DAYS[-1]
+"""The day whose data are spoilt."""
+
+ON_DAY = f"log_date = DATE '{DAY}'"
+ONE_PLAY = f"songplay_id = (SELECT MIN(songplay_id) FROM songplays WHERE {ON_DAY})"
+KEY = f"'{DAY:%Y/%m}/{DAY}-events.json'"
+
+BAD_DATA: dict[tuple[str, str], list[str]] = {
+    ("artists", "complete"): ["DELETE FROM artists WHERE artist_id = 'A1'"],
+    ("songs", "complete"): ["DELETE FROM songs WHERE song_id = 'S1'"],
+    ("songs", "references_artists"): ["UPDATE songs SET artist_id = 'A?' WHERE song_id = 'S1'"],
+    ("staging_events", "accepted_level"): [f"UPDATE staging_events SET level = 'x' WHERE {ON_DAY}"],
+    ("staging_events", "lines_accounted"): [
+        f"DELETE FROM staging_events WHERE {ON_DAY}",
+        f"UPDATE load_files SET lines = lines + 1 WHERE key = {KEY}",
+        f"UPDATE load_files SET rows = rows - 1, rejects = 1 WHERE key = {KEY}",
+        f"INSERT INTO load_rejects VALUES ('staging_events', {KEY}, 9, 'bad', NULL)",
+    ],
+    ("staging_events", "no_rejects"): [
+        f"INSERT INTO load_rejects VALUES ('staging_events', {KEY}, 9, 'bad', NULL)"
+    ],
+    ("staging_events", "no_unknown_keys"): [
+        f"INSERT INTO main_state.unknown_keys VALUES ('staging_events', {KEY}, 'device', 2)"
+    ],
+    ("staging_events", "usual_volume"): [
+        f"UPDATE load_files SET rows = rows * 5 WHERE key = {KEY}",
+        f"UPDATE load_files SET rows = 0 WHERE key = {KEY}",
+    ],
+    ("staging_songs", "lines_accounted"): [
+        "DELETE FROM staging_songs WHERE song_id = 'S1'",
+        "UPDATE load_files SET lines = 7 WHERE table_name = 'staging_songs'",
+        "INSERT INTO load_rejects VALUES ('staging_songs', 'A/s.json', 9, 'bad', NULL)",
+    ],
+    ("staging_songs", "no_rejects"): [
+        "INSERT INTO load_rejects VALUES ('staging_songs', 'A/s.json', 9, 'bad', NULL)"
+    ],
+    ("staging_songs", "no_unknown_keys"): [
+        "INSERT INTO main_state.unknown_keys VALUES ('staging_songs', 'A/s.json', 'isrc', 2)"
+    ],
+    ("users", "accepted_gender"): ["UPDATE users SET gender = 'X' WHERE user_id = 1"],
+    ("users", "accepted_level"): ["UPDATE users SET level = 'gold' WHERE user_id = 1"],
+    ("songplays", "accepted_level"): [f"UPDATE songplays SET level = 'gold' WHERE {ONE_PLAY}"],
+    ("songplays", "references_time"): [
+        f"UPDATE songplays SET start_time = start_time + INTERVAL 1 SECOND WHERE {ONE_PLAY}"
+    ],
+    ("songplays", "references_users"): [f"UPDATE songplays SET user_id = 9 WHERE {ONE_PLAY}"],
+    ("songplays", "references_songs"): [f"UPDATE songplays SET song_id = 'S?' WHERE {ONE_PLAY}"],
+    ("songplays", "references_artists"): [
+        f"UPDATE songplays SET artist_id = 'A?' WHERE {ONE_PLAY}"
+    ],
+    ("songplays", "match_rate"): [f"UPDATE songplays SET song_id = NULL WHERE {ON_DAY}"],
+    ("songplays", "one_play_per_event"): [
+        f"DELETE FROM songplays WHERE {ONE_PLAY}",
+        f"DELETE FROM songplays WHERE {ON_DAY}",
+        f"INSERT INTO songplays SELECT * FROM songplays WHERE {ONE_PLAY}",
+    ],
+    ("user_levels", "references_users"): ["UPDATE user_levels SET user_id = 9 WHERE user_id = 1"],
+    ("user_levels", "accepted_level"): ["UPDATE user_levels SET level = 'x' WHERE user_id = 1"],
+    ("user_levels", "agrees_with_users"): [
+        "UPDATE users SET level = 'gold' WHERE user_id = 1",
+        "DELETE FROM users WHERE user_id = 1",
+    ],
+    ("user_levels", "unbroken_periods"): [
+        "UPDATE user_levels SET level = 'free' WHERE user_id = 1",
+        "UPDATE user_levels SET is_current = true WHERE user_id = 1",
+        "UPDATE user_levels SET is_current = false WHERE user_id = 1",
+        "UPDATE user_levels SET valid_to = NULL WHERE user_id = 1",
+        "UPDATE user_levels SET valid_to = valid_from WHERE valid_to IS NOT NULL",
+        "DELETE FROM user_levels WHERE user_id = 1 AND is_current",
+    ],
+}
+"""Statements by table and check; each alone breaks the rule, on DAY where the check is by day."""
+
+BAD_LAKE: dict[tuple[str, str], Callable[[FolderLake], object]] = {
+    ("staging_events", "ledger_current"): lambda lake: lake.put_events(DAY, event(DAY)),
+    ("staging_events", "no_files_gone"): lambda lake: (
+        lake.root / "log_data" / KEY.strip("'")
+    ).unlink(),
+    ("staging_songs", "ledger_current"): lambda lake: lake.put_songs("new", song()),
+    ("staging_songs", "no_files_gone"): lambda lake: (
+        lake.root / "song_data" / "A/s.json"
+    ).unlink(),
+}
+
+
+def bad_data(check: Check) -> list[str]:
+    """The cases of a check; those of keys and NOT NULL follow from the table."""
+    table = CATALOGUE.tables[check.table]
+    if check.name == "not_null":
+        required = [column.name for column in table.columns if not column.nullable]
+        where = f"WHERE {ON_DAY}" if check.by_day else ""
+        return [
+            f"ALTER TABLE {table.name} ALTER COLUMN {name} DROP NOT NULL;"
+            f"UPDATE {table.name} SET {name} = NULL {where}"
+            for name in required
+        ]
+    if check.name == "unique_key":
+        where = f"WHERE {ON_DAY}" if check.by_day else ""
+        return [f"INSERT INTO {table.name} SELECT * FROM {table.name} {where} LIMIT 1"]
+    return BAD_DATA[check.table, check.name]
+
+
+CASES = [
+    pytest.param(check, sql, id=f"{check.table}-{check.name}-{number}")
+    for check in CATALOGUE.checks
+    if (check.table, check.name) not in BAD_LAKE
+    for number, sql in enumerate(bad_data(check))
+]
+
+
+@pytest.fixture(scope="module")
+def good_lake(tmp_path_factory: pytest.TempPathFactory) -> FolderLake:
+    """Ten days; listener 1 becomes paid on the last, where one line of a hundred is bad."""
+    lake = FolderLake(tmp_path_factory.mktemp("audits") / "lake")
+    lake.put_songs("s", song(), song(song_id="S2", artist_id="A2", title="Hysteria"))
+    for day in DAYS:
+        level = "paid" if day == DAY else "free"
+        lake.put_events(
+            day,
+            event(day, level=level),
+            event(day, userId="2", itemInSession=1),
+            event(day, userId="2", page="Home"),
+        )
+    return lake
+
+
+@pytest.fixture(scope="module")
+def good(good_lake: FolderLake) -> Platform:
+    """A warehouse without fault; what a test does to it, it undoes."""
+    platform = make_platform(good_lake.root.parent, good_lake.root)
+    bring_up_to_date(platform)
+    # One reject, so that the quarantine has a row to spoil, and that is accounted for.
+    connection = duckdb.connect(str(platform.settings.duckdb.path))
+    key = KEY.replace(str(DAY), str(DAYS[0]))
+    connection.execute(f"UPDATE load_files SET lines = lines + 1, rejects = 1 WHERE key = {key}")
+    connection.execute(f"INSERT INTO load_rejects VALUES ('staging_events', {key}, 9, 'bad', 'x')")
+    connection.close()
+    return platform
+
+
+def test_every_check_passes_on_good_data(good: Platform) -> None:
+    failed = [c for c in good.catalogue.checks if not good.run_check(c).passed]
+    assert [(c.table, c.name) for c in failed] == [("staging_events", "no_rejects")]
+
+
+def test_every_case_is_that_of_a_check() -> None:
+    known = {(check.table, check.name) for check in CATALOGUE.checks}
+    assert not (BAD_DATA.keys() | BAD_LAKE.keys()) - known
+
+
+@pytest.mark.parametrize(("check", "sql"), CASES)
+def test_a_check_finds_what_breaks_its_rule(check: Check, sql: str, good: Platform) -> None:
+    """In the whole table, in the days asked for, and among what a transaction changed."""
+    with undone(good) as session:
+        before = run_check(session, check).offending
+        for statement in sql.split(";"):
+            session.execute(statement)
+        outcome = run_check(session, check)
+        assert outcome.offending > before
+        assert outcome.sample.rows
+        assert outcome.failed_hard == (check.severity is Severity.ERROR)
+        if check.by_day and "COLUMN log_date" not in sql:
+            assert outcome.offending_by_day[DAY] == outcome.offending - before
+            assert sum(outcome.offending_by_day.values()) == outcome.offending
+            assert "log_date" in outcome.sample.columns
+            assert run_check(session, check, days=(DAY, DAY)).offending_by_day.keys() == {DAY}
+            assert run_check(session, check, days=(DAYS[1], DAYS[-2])).passed
+        # The key of what changed is NOT NULL by the table's own constraint.
+        if not any(f"COLUMN {key} DROP" in sql for key in SCOPES):
+            for statement in EVERYTHING_CHANGED:
+                session.execute(statement)
+            assert run_check(session, check, changed_only=True).offending
+
+
+@contextmanager
+def undone(platform: Platform) -> Iterator[Session]:
+    """A transaction of which nothing stays."""
+    with suppress(Undo), platform.warehouse.write(lambda _: None) as session:
+        yield session
+        raise Undo
+
+
+class Undo(Exception):
+    """Ends a transaction without a commit."""
+
+
+SCOPES = ("key", "log_date", "source_file", "user_id", "start_time", "song_id", "artist_id")
+EVERYTHING_CHANGED = (
+    "INSERT INTO loading SELECT 'any', key, 'any', day FROM load_files WHERE key IS NOT NULL",
+    f"INSERT INTO pending_songplays VALUES (DATE '{DAY}')",
+    "INSERT INTO pending_users SELECT user_id, TIMESTAMP '2000-01-01 00:00:00' FROM users",
+    "INSERT INTO pending_users VALUES (1, TIMESTAMP '2000-01-01 00:00:00')",
+    "INSERT INTO pending_user_levels VALUES (1, TIMESTAMP '2000-01-01 00:00:00'), "
+    "(9, TIMESTAMP '2000-01-01 00:00:00')",
+    "INSERT INTO pending_time SELECT start_time FROM time WHERE start_time IS NOT NULL",
+    "INSERT INTO pending_songs VALUES ('S1'), ('S2')",
+    "INSERT INTO pending_artists VALUES ('A1'), ('A2')",
+)
+
+
+@pytest.mark.parametrize("case", BAD_LAKE)
+def test_a_check_of_the_lake_finds_what_breaks_its_rule(
+    case: tuple[str, str], tmp_path: Path
+) -> None:
+    lake = FolderLake(tmp_path / "lake")
+    lake.put_songs("s", song())
+    for day in (FIRST, DAY):
+        lake.put_events(day, event(day), event(day))
+    platform = make_platform(tmp_path, lake.root)
+    bring_up_to_date(platform)
+    (check,) = (c for c in platform.catalogue.checks if (c.table, c.name) == case)
+    assert platform.run_check(check).passed
+    BAD_LAKE[case](lake)
+    outcome = platform.run_check(check)
+    assert (outcome.offending, len(outcome.sample.rows)) == (1, 1)
+    if check.by_day:
+        assert outcome.offending_by_day == {DAY: 1}
+        assert platform.run_check(check, (FIRST, FIRST)).passed
+
+
+@pytest.fixture
+def sql_folder(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(SQL_FOLDER, tmp_path / "sql"))
+
+
+def always_failing(sql_folder: Path, table: str, *, severity: str, blocking: str) -> Path:
+    path = sql_folder / "checks" / table / "never_right.sql"
+    path.parent.mkdir(exist_ok=True)
+    daily = CATALOGUE.is_daily(table)
+    path.write_text(
+        f"-- It is never right.\n-- severity: {severity}\n-- blocking: {blocking}\n"
+        f"SELECT {'log_date, ' if daily else ''}'wrong' AS why FROM {table}\n",
+        encoding="utf-8",
+    )
+    return path
+
+
+@pytest.mark.parametrize("table", CATALOGUE.transforms)
+def test_a_failed_audit_keeps_the_old_rows_and_the_work_for_the_next_run(
+    table: str, tmp_path: Path, folder_lake: FolderLake, sql_folder: Path
+) -> None:
+    folder_lake.put_songs("s", song())
+    folder_lake.put_events(FIRST, event())
+    platform = make_platform(tmp_path, folder_lake.root)
+    bring_up_to_date(platform)
+    folder_lake.put_songs("s", song(title="Hysteria"), song(song_id="S2", artist_id="A2"))
+    folder_lake.put_events(FIRST, event(level="paid"), event(userId="2", ts=1541080000000))
+    load_all(platform)
+    before = everything(platform.settings.duckdb.path)
+    path = always_failing(sql_folder, table, severity="error", blocking="yes")
+    strict = make_platform(tmp_path, folder_lake.root, read_catalogue(sql_folder))
+    for _ in range(2):
+        with pytest.raises(AuditFailedError, match=f"{table}: never_right .*why=wrong") as caught:
+            strict.refresh(table)
+        (told,) = (o for o in caught.value.outcomes if not o.passed)
+        assert told.check.name == "never_right"
+        assert everything(platform.settings.duckdb.path) == before
+    path.unlink()
+    bring_up_to_date(make_platform(tmp_path, folder_lake.root, read_catalogue(sql_folder)))
+    fresh = make_platform(tmp_path / "fresh", folder_lake.root)
+    bring_up_to_date(fresh)
+    assert all_rows(platform) == all_rows(fresh)
+
+
+@pytest.mark.parametrize("table", CATALOGUE.sources)
+def test_a_failed_audit_of_a_load_keeps_ledger_and_rows(
+    table: str, tmp_path: Path, folder_lake: FolderLake, sql_folder: Path
+) -> None:
+    folder_lake.put_songs("s", song())
+    folder_lake.put_events(FIRST, event())
+    always_failing(sql_folder, table, severity="error", blocking="yes")
+    strict = make_platform(tmp_path, folder_lake.root, read_catalogue(sql_folder))
+    with pytest.raises(AuditFailedError):
+        strict.load(table, days=None, reload=False, run_id="r")
+    with pytest.raises(WarehouseError, match=table):  # the very table was rolled back
+        rows_of(strict, f"SELECT * FROM {table}")
+    platform = make_platform(tmp_path, folder_lake.root)
+    bring_up_to_date(platform)
+    assert rows_of(platform, f"SELECT COUNT(*) FROM {table}") == [(1,)]
+
+
+@pytest.mark.parametrize(
+    ("severity", "blocking"), [("warn", "no"), ("error", "no"), ("warn", "yes")]
+)
+def test_a_check_that_does_not_block_or_only_warns_lets_the_rows_be_published(
+    severity: str, blocking: str, tmp_path: Path, folder_lake: FolderLake, sql_folder: Path
+) -> None:
+    folder_lake.put_events(FIRST, event())
+    always_failing(sql_folder, "users", severity=severity, blocking=blocking)
+    platform = make_platform(tmp_path, folder_lake.root, read_catalogue(sql_folder))
+    load_all(platform)
+    report = platform.refresh("users")
+    (told,) = (o for o in report.outcomes if not o.passed)
+    assert told.offending == 1
+    assert told.failed_hard == (severity == "error")
+    assert rows_of(platform, "SELECT user_id FROM users") == [(1,)]
+
+
+@pytest.mark.parametrize("table", CATALOGUE.ledger_tables)
+def test_a_failed_audit_of_the_ledger_or_the_quarantine_rolls_a_load_back(
+    table: str, tmp_path: Path, folder_lake: FolderLake, sql_folder: Path
+) -> None:
+    folder_lake.put("log_data", "2018-11-01.json", lines([event()]) + b"null\n")
+    always_failing(sql_folder, table, severity="error", blocking="yes")
+    catalogue = read_catalogue(sql_folder)
+    strict = make_platform(tmp_path, folder_lake.root, catalogue, LOAD_MAX_REJECT_RATIO=1)
+    with pytest.raises(AuditFailedError, match=f"{table}: never_right"):
+        strict.load("staging_events", days=None, reload=False, run_id="r")
+    with pytest.raises(WarehouseError):
+        rows_of(strict, "SELECT * FROM staging_events")
+
+
+def test_a_day_without_a_row_is_told_as_a_day_without_a_fault(good: Platform) -> None:
+    (check,) = (c for c in good.catalogue.checks if c.name == "match_rate")
+    assert good.run_check(check, (date(2018, 11, 20), date(2018, 11, 21))).passed

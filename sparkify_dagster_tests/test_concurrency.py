@@ -1,0 +1,156 @@
+"""Processes that meet at one warehouse wait for each other, and a reader never breaks a writer."""
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from sparkify_dagster.simulate import Simulation, write_lake
+from sparkify_dagster.warehouse import Platform, WarehouseBusyError
+from sparkify_dagster_tests.fixtures_warehouse import (
+    FIRST,
+    FolderLake,
+    all_rows,
+    assert_same_rows,
+    bring_up_to_date,
+    event,
+    make_platform,
+    rows_of,
+)
+from sparkify_dagster_tests.test_kill import begin, spawn
+
+MEETING = Simulation(FIRST, days=4, users=40, songs=120, events_per_day=1500, seed=5)
+HOLDER = """
+import sys
+from pathlib import Path
+import duckdb
+connection = duckdb.connect(sys.argv[1], read_only=sys.argv[2] == "read")
+print("held", flush=True)
+sys.stdin.read(1)
+connection.close()
+"""
+
+
+def silent(_: str) -> None:
+    """Nobody listens."""
+
+
+@contextmanager
+def held(path: Path, how: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Another process that has the file open."""
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", HOLDER, str(path), how]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        try:
+            yield holder
+        finally:
+            holder.kill()
+
+
+@pytest.mark.slow
+def test_two_runs_and_a_reader_at_once_all_succeed(tmp_path: Path) -> None:
+    lake = tmp_path / "lake"
+    write_lake(lake, MEETING)
+    alone = make_platform(tmp_path / "alone", lake)
+    bring_up_to_date(alone)
+    platform = make_platform(tmp_path / "shared", lake)
+    runs = [spawn(platform), spawn(platform)]
+    for run in runs:
+        begin(run)
+    reads = 0
+    seen = [0]
+    while any(run.poll() is None for run in runs):
+        if platform.warehouse.exists():
+            sql = "SELECT COUNT(*) FROM information_schema.tables WHERE table_name = 'songplays'"
+            if rows_of(platform, sql) != [(0,)]:
+                seen.append(rows_of(platform, "SELECT COUNT(*) FROM songplays")[0][0])
+            platform.status()
+            reads += 1
+        time.sleep(0.01)
+    for run in runs:
+        out, errors = run.communicate()
+        assert (run.returncode, out, errors) == (0, b"done\n", b"")
+    assert_same_rows(all_rows(platform), all_rows(alone))
+    assert reads > 1
+    assert set(seen) <= {0, len(all_rows(alone, ["songplays"])["songplays"])}
+    assert rows_of(platform, "SELECT COUNT(*) FROM load_files") == rows_of(
+        alone, "SELECT COUNT(*) FROM load_files"
+    )
+
+
+@pytest.mark.parametrize("how", ["read", "write"])
+def test_who_waits_too_long_is_told_for_whom(
+    how: str, tmp_path: Path, folder_lake: FolderLake
+) -> None:
+    bring_up_to_date(make_platform(tmp_path, folder_lake.root))
+    platform = make_platform(tmp_path, folder_lake.root, DUCKDB_LOCK_TIMEOUT=2)
+    told: list[str] = []
+    path = platform.settings.duckdb.path
+    with held(path, how) as holder:
+        message = f"process {holder.pid} has held the warehouse for 2 seconds"
+        with pytest.raises(WarehouseBusyError, match=message):
+            platform.refresh("users", notify=told.append)
+        assert told == [f"waiting for process {holder.pid}, which is using {path}"]
+        if how == "write":
+            with pytest.raises(WarehouseBusyError, match=message):
+                platform.query("SELECT 1")
+
+
+def test_a_run_goes_on_once_the_other_is_done(tmp_path: Path, folder_lake: FolderLake) -> None:
+    platform = make_platform(tmp_path, folder_lake.root)
+    bring_up_to_date(platform)
+    folder_lake.put_events(FIRST, event())
+    with held(platform.settings.duckdb.path, "read") as holder:
+        threading.Timer(0.4, holder.kill).start()
+        bring_up_to_date(platform)
+    assert rows_of(platform, "SELECT COUNT(*) FROM songplays") == [(1,)]
+
+
+def test_readers_share_the_warehouse(platform: Platform) -> None:
+    bring_up_to_date(platform)
+    with held(platform.settings.duckdb.path, "read"), platform.warehouse.read(silent) as one:
+        assert rows_of(platform, "SELECT COUNT(*) FROM users") == [(0,)]
+        assert one.fetch("SELECT COUNT(*) FROM users") == ((0,),)
+
+
+def test_a_reader_in_a_thread_of_the_writer_waits_for_it(platform: Platform) -> None:
+    bring_up_to_date(platform)
+    writing = threading.Event()
+
+    def write() -> None:
+        with platform.warehouse.write(silent) as session:
+            session.execute("INSERT INTO users VALUES (1, NULL, NULL, NULL, 'free')")
+            writing.set()
+            time.sleep(0.4)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    assert writing.wait(5)
+    assert rows_of(platform, "SELECT COUNT(*) FROM users") == [(1,)]
+    thread.join()
+
+
+def test_a_file_that_something_else_made_is_read_and_filled(
+    platform: Platform, folder_lake: FolderLake
+) -> None:
+    connection = duckdb.connect(str(platform.settings.duckdb.path))
+    connection.execute("CREATE TABLE mine AS SELECT 42 AS answer")
+    connection.close()
+    assert platform.status().pending_tables
+    folder_lake.put_events(FIRST, event())
+    bring_up_to_date(platform)
+    assert rows_of(platform, "SELECT answer, (SELECT COUNT(*) FROM users) FROM mine") == [(42, 1)]
+
+
+def test_making_the_warehouse_leaves_no_other_file(platform: Platform, tmp_path: Path) -> None:
+    bring_up_to_date(platform)
+    found = sorted(path.name for path in tmp_path.iterdir())
+    assert found == ["dwh.cfg", "lake", "warehouse.duckdb"]
