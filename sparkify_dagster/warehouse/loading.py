@@ -4,12 +4,12 @@ One transaction holds the rows, the quarantine, the ledger, what derived tables 
 the audits. What a line must be is decided in parsing, which files are read in the ledger.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.lake import Chunk, Lake, LakeFile
@@ -22,10 +22,9 @@ from sparkify_dagster.warehouse.parsing import Parsed, Rejected, parse
 from sparkify_dagster.warehouse.reports import FileReport
 from sparkify_dagster.warehouse.transforms import Dependents
 
-if TYPE_CHECKING:
-    from concurrent.futures import Future
-
 REASONS_TOLD = 3
+# Batches that wait for the engine: it never waits for a slow one, and few are in memory.
+_AHEAD = 2
 _T = TypeVar("_T")
 
 
@@ -125,13 +124,13 @@ def _parsed(
 
 
 def _ahead(items: Iterator[_T]) -> Iterator[_T]:
-    """The same items, each made ready while the engine works on the one before."""
+    """The same items, made ready while the engine works on those before."""
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(1, thread_name_prefix="lines") as pool:
-        coming: Future[_T | None] = pool.submit(next, items, None)
-        while (item := coming.result()) is not None:
-            coming = pool.submit(next, items, None)
+        coming = deque(pool.submit(next, items, None) for _ in range(_AHEAD))
+        while (item := coming.popleft().result()) is not None:
+            coming.append(pool.submit(next, items, None))
             yield item
 
 
