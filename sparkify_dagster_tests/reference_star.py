@@ -123,12 +123,12 @@ def times(plays: Iterable[Event]) -> list[Row]:
 def artists(songs: Iterable[Song]) -> list[Row]:
     rows: list[Row] = []
     for artist, own in grouped(songs, lambda s: s.artist_id).items():
-        spellings = Counter(s.artist_name for s in own)
+        spellings = Counter(s.artist_name.rstrip(" ") for s in own)
         name = min(spellings, key=lambda n: (-spellings[n], n.encode()))
         places = (
-            (s.artist_location or None, s.artist_latitude, s.artist_longitude)
+            ((s.artist_location or "").rstrip(" ") or None, s.artist_latitude, s.artist_longitude)
             for s in own
-            if s.artist_name == name
+            if s.artist_name.rstrip(" ") == name
         )
         rows.append((artist, name, *min(places, key=lambda place: nulls_last(*place))))
     return rows
@@ -159,7 +159,7 @@ def songplays(plays: Iterable[Event], songs: Iterable[Song]) -> list[Row]:
         e = min(
             deliveries,
             key=lambda e: nulls_last(
-                e.log_date.toordinal(), e.level, e.song, e.artist, e.length, e.location,
+                e.log_date.toordinal(), e.level != "paid", e.song, e.artist, e.length, e.location,
                 e.user_agent,
             ),
         )  # fmt: skip

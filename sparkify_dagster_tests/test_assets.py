@@ -27,19 +27,17 @@ from sparkify_dagster_tests.fixtures_dagster import FIRST, LAST, THREE_DAYS, Sma
 SECOND = date(2018, 11, 2)
 CHECK_DAYS = {day.isoformat() for day in THREE_DAYS.days()}
 NO_PAID_PLAYS = (
-    "-- Nobody pays.\n-- severity: {severity}\n-- blocking: {blocking}\n"
+    "-- Nobody pays.\n-- severity: {severity}\n"
     "SELECT log_date, songplay_id, level FROM songplays WHERE level = 'paid'\n"
 )
 
 
-def platform_with_check(
-    settings: Settings, tmp_path: Path, *, severity: str = "error", blocking: str = "yes"
-) -> Platform:
+def platform_with_check(settings: Settings, tmp_path: Path, *, severity: str = "error") -> Platform:
     """The platform with one more check of songplays: a file, as a user would add it."""
     folder = tmp_path / "sql"
     shutil.copytree(SQL_FOLDER, folder)
     check = folder / "checks" / "songplays" / "nobody_pays.sql"
-    check.write_text(NO_PAID_PLAYS.format(severity=severity, blocking=blocking))
+    check.write_text(NO_PAID_PLAYS.format(severity=severity))
     return open_platform(settings, read_catalogue(folder))
 
 
@@ -218,27 +216,40 @@ def test_after_the_cause_is_mended_the_next_run_completes(
     assert found == dict.fromkeys([*CHECK_DAYS, None], SUCCEEDED)
 
 
-@pytest.mark.parametrize(("severity", "ok"), [("error", False), ("warn", True)])
-def test_a_check_that_does_not_block_is_recorded_by_day_and_stops_nothing(
-    severity: str,
-    ok: bool,
+def test_a_warning_is_recorded_by_day_and_stops_nothing(
     small_settings: Settings,
     small_instance: dg.DagsterInstance,
     small_lake: SmallLake,
     tmp_path: Path,
 ) -> None:
-    platform = platform_with_check(small_settings, tmp_path, severity=severity, blocking="no")
+    platform = platform_with_check(small_settings, tmp_path, severity="warn")
     small_lake.put_day(SECOND, level="paid")
     done = runs.materialize(platform, small_instance, days=THREE_DAYS)
-    assert done.success
-    assert done.ok is ok
+    assert done.ok
     found = statuses(small_instance, "songplays", "nobody_pays")
     assert (found[None], found[SECOND.isoformat()]) == (FAILED, FAILED)
     assert (found[FIRST.isoformat()], found[LAST.isoformat()]) == (SUCCEEDED, SUCCEEDED)
     assert (
         newest_evaluation(small_instance, "songplays", "nobody_pays", SECOND).severity.value
-        == severity.upper()
+        == "WARN"
     )
+
+
+def test_a_warning_about_a_day_stays_when_a_run_passes_over_that_day(
+    small_settings: Settings,
+    small_instance: dg.DagsterInstance,
+    small_lake: SmallLake,
+    tmp_path: Path,
+) -> None:
+    platform = platform_with_check(small_settings, tmp_path, severity="warn")
+    small_lake.put_day(SECOND, level="paid")
+    runs.materialize(platform, small_instance, days=THREE_DAYS)
+    small_lake.put_day(FIRST)
+    small_lake.put_day(LAST)
+    assert runs.materialize(platform, small_instance, days=THREE_DAYS).ok
+    found = statuses(small_instance, "songplays", "nobody_pays")
+    assert found[SECOND.isoformat()] == FAILED
+    assert (found[FIRST.isoformat()], found[LAST.isoformat()]) == (SUCCEEDED, SUCCEEDED)
 
 
 def test_a_failed_table_skips_what_needs_it_and_nothing_else(

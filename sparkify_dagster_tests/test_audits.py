@@ -258,12 +258,12 @@ def sql_folder(tmp_path: Path) -> Path:
     return Path(shutil.copytree(SQL_FOLDER, tmp_path / "sql"))
 
 
-def always_failing(sql_folder: Path, table: str, *, severity: str, blocking: str) -> Path:
+def always_failing(sql_folder: Path, table: str, *, severity: str = "error") -> Path:
     path = sql_folder / "checks" / table / "never_right.sql"
     path.parent.mkdir(exist_ok=True)
     daily = CATALOGUE.is_daily(table)
     path.write_text(
-        f"-- It is never right.\n-- severity: {severity}\n-- blocking: {blocking}\n"
+        f"-- It is never right.\n-- severity: {severity}\n"
         f"SELECT {'log_date, ' if daily else ''}'wrong' AS why FROM {table}\n",
         encoding="utf-8",
     )
@@ -282,7 +282,7 @@ def test_a_failed_audit_keeps_the_old_rows_and_the_work_for_the_next_run(
     folder_lake.put_events(FIRST, event(level="paid"), event(userId="2", ts=1541080000000))
     load_all(platform)
     before = everything(platform.settings.duckdb.path)
-    path = always_failing(sql_folder, table, severity="error", blocking="yes")
+    path = always_failing(sql_folder, table)
     strict = make_platform(tmp_path, folder_lake.root, read_catalogue(sql_folder))
     for _ in range(2):
         with pytest.raises(AuditFailedError, match=f"{table}: never_right .*why=wrong") as caught:
@@ -303,7 +303,7 @@ def test_a_failed_audit_of_a_load_keeps_ledger_and_rows(
 ) -> None:
     folder_lake.put_songs("s", song())
     folder_lake.put_events(FIRST, event())
-    always_failing(sql_folder, table, severity="error", blocking="yes")
+    always_failing(sql_folder, table)
     strict = make_platform(tmp_path, folder_lake.root, read_catalogue(sql_folder))
     with pytest.raises(AuditFailedError):
         strict.load(table, days=None, reload=False, run_id="r")
@@ -314,20 +314,17 @@ def test_a_failed_audit_of_a_load_keeps_ledger_and_rows(
     assert rows_of(platform, f"SELECT COUNT(*) FROM {table}") == [(1,)]
 
 
-@pytest.mark.parametrize(
-    ("severity", "blocking"), [("warn", "no"), ("error", "no"), ("warn", "yes")]
-)
-def test_a_check_that_does_not_block_or_only_warns_lets_the_rows_be_published(
-    severity: str, blocking: str, tmp_path: Path, folder_lake: FolderLake, sql_folder: Path
+def test_a_check_that_only_warns_lets_the_rows_be_published(
+    tmp_path: Path, folder_lake: FolderLake, sql_folder: Path
 ) -> None:
     folder_lake.put_events(FIRST, event())
-    always_failing(sql_folder, "users", severity=severity, blocking=blocking)
+    always_failing(sql_folder, "users", severity="warn")
     platform = make_platform(tmp_path, folder_lake.root, read_catalogue(sql_folder))
     load_all(platform)
     report = platform.refresh("users")
     (told,) = (o for o in report.outcomes if not o.passed)
     assert told.offending == 1
-    assert told.failed_hard == (severity == "error")
+    assert not told.failed_hard
     assert rows_of(platform, "SELECT user_id FROM users") == [(1,)]
 
 
@@ -336,7 +333,7 @@ def test_a_failed_audit_of_the_ledger_or_the_quarantine_rolls_a_load_back(
     table: str, tmp_path: Path, folder_lake: FolderLake, sql_folder: Path
 ) -> None:
     folder_lake.put("log_data", "2018-11-01.json", lines([event()]) + b"null\n")
-    always_failing(sql_folder, table, severity="error", blocking="yes")
+    always_failing(sql_folder, table)
     catalogue = read_catalogue(sql_folder)
     strict = make_platform(tmp_path, folder_lake.root, catalogue, LOAD_MAX_REJECT_RATIO=1)
     with pytest.raises(AuditFailedError, match=f"{table}: never_right"):

@@ -17,8 +17,8 @@ HEAVY = ("dagster", "duckdb", "pandas", "pyarrow", "numpy", "boto3", "obstore", 
 LOADED_MODULES = (
     "import sys, atexit\n"
     "atexit.register(lambda: print('LOADED', *sorted({m.split('.')[0] for m in sys.modules})))\n"
-    "from sparkify_dagster.cli import main\n"
-    "main()\n"
+    "from sparkify_dagster.cli import sparkify\n"
+    "sparkify.main(prog_name='sparkify')\n"
 )
 
 

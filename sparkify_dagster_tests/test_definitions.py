@@ -116,12 +116,12 @@ def test_every_check_of_the_catalogue_is_an_asset_check(
     assert len(declared) == len(small_platform.catalogue.checks)
 
 
-def test_only_a_blocking_check_of_error_severity_blocks(
+def test_a_check_of_error_severity_blocks_and_a_warning_does_not(
     graph: AssetGraph, small_platform: Platform
 ) -> None:
     for check in small_platform.catalogue.checks:
         node = graph.get(dg.AssetCheckKey(dg.AssetKey(check.table), check.name))
-        assert node.blocking == (check.blocking and check.severity.value == "error")
+        assert node.blocking == (check.severity.value == "error")
         assert node.description == check.description
 
 

@@ -69,6 +69,12 @@ def test_the_lock_file_holds_no_address() -> None:
     assert lock.count("--hash=sha256:") > lock.count("==") > 50
 
 
+def test_no_sql_trims_without_saying_what() -> None:
+    """With one argument DuckDB strips white space that PostgreSQL and Redshift keep."""
+    for path in (ROOT / "sparkify_dagster" / "sql").rglob("*.sql"):
+        assert not re.search(r"\bL?R?TRIM\([^,()]*\)", path.read_text(encoding="utf-8"), re.I), path
+
+
 def test_sql_lives_in_sql_files_that_all_belong_to_something() -> None:
     sql = ROOT / "sparkify_dagster" / "sql"
     folders = {path.relative_to(sql).parts[0] for path in sql.rglob("*.sql")}

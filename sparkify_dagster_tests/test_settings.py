@@ -341,7 +341,8 @@ def test_home_must_be_absolute_and_not_a_file(folder: Path) -> None:
     file = write(folder)
     for wrong in ("relative/home", str(file)):
         problem = only_problem(file, {"DAGSTER_HOME": wrong})
-        assert problem.startswith(f"DAGSTER_HOME = {wrong!r}")
+        assert problem.startswith(f"DAGSTER_HOME = {wrong[:20]!r}"[:-1])
+        assert "expected the absolute path of a folder" in problem
     (folder / "conf" / ".dagster").touch()
     assert "is not a folder" in only_problem(file)
 

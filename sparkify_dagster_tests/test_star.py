@@ -172,3 +172,13 @@ def test_time_is_utc_with_iso_weeks_and_sunday_as_zero(
         (datetime.fromisoformat("2018-12-30T23:45:00.123"), 23, 30, 52, 12, 2018, 0),
         (datetime.fromisoformat("2018-12-31T23:45:00.123"), 23, 31, 1, 12, 2018, 1),
     ]
+
+
+def test_only_blanks_are_trimmed_where_songs_are_matched(
+    platform: Platform, folder_lake: FolderLake
+) -> None:
+    other = song(song_id="S0", title="Waterloo\N{NO-BREAK SPACE}")
+    folder_lake.put_songs("s", other, song(song_id="S2", title="Waterloo  "))
+    folder_lake.put_events(FIRST, event(song="Waterloo"))
+    bring_up_to_date(platform)
+    assert rows_of(platform, "SELECT song_id FROM songplays") == [("S2",)]

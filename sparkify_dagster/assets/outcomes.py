@@ -35,8 +35,7 @@ def check_specs(
             check.name,
             asset=check.table,
             description=check.description,
-            # a warning never stops what follows, whatever its file says
-            blocking=check.blocking and check.severity is Severity.ERROR,
+            blocking=check.blocking,
             partitions_def=partitions if check.by_day else None,
             metadata={
                 "severity": check.severity.value,
@@ -105,7 +104,7 @@ def _evaluation(
         check_name=check.name,
         passed=outcome.passed if day is None else not outcome.offending_by_day.get(day),
         severity=_SEVERITIES[check.severity],
-        blocking=check.blocking and check.severity is Severity.ERROR,
+        blocking=check.blocking,
         partition=day.isoformat() if day else None,
         metadata=metadata.of_outcome(outcome, day),
         target_materialization_data=target,
@@ -165,7 +164,6 @@ def results_of(
     """The outcome of each check that ran.
 
     Where nothing was written, a blocking check says so: the rows could not be there had it failed.
-    Of any other nothing is said, so that its last result stays.
     """
     found = {outcome.check.name: outcome for outcome in outcomes}
     for check in checks:

@@ -135,9 +135,10 @@ def _etag(stat: os.stat_result) -> str:
     """Two versions of a file never share it.
 
     Nanoseconds, because a file may be rewritten within a second; the time of the inode's last
-    change, because `cp -p`, `rsync -t` and `touch -r` restore the other one.
+    change, because `cp -p`, `rsync -t` and `touch -r` restore the other one; the inode's number,
+    because a file that is replaced within one tick of the clock is another inode.
     """
-    return f"{stat.st_mtime_ns:x}-{stat.st_ctime_ns:x}-{stat.st_size:x}"
+    return f"{stat.st_mtime_ns:x}-{stat.st_ctime_ns:x}-{stat.st_ino:x}-{stat.st_size:x}"
 
 
 class FileFetcher:

@@ -1,15 +1,20 @@
 """Checks: SQL that selects the rows which break a rule.
 
-Key, reference, not-null and accepted-value checks are derived from the table files; further ones
-are files in `sql/checks/<table>/`, where a file named like a derived check replaces it. A check
-that writes nothing is run here; what a failed one means is decided by its callers.
+Key, reference, not-null and accepted-value checks are derived from the table files. Those in
+`sql/checks/every_source/` hold for each staging table, `<table>` standing for its name and lines
+that end in `-- dated` for sources by day; those in `sql/checks/<table>/` for one table, where a
+file named like a derived check replaces it. A check of error severity blocks: a failed one rolls
+the writing transaction back. What else an outcome means is decided by the callers.
 """
 
+import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 from sparkify_dagster.errors import SparkifyError
+from sparkify_dagster.sources import Source
 from sparkify_dagster.tables import Table
 from sparkify_dagster.warehouse.base import Session
 from sparkify_dagster.warehouse.derived_checks import Scope, derived_checks, is_daily
@@ -18,7 +23,8 @@ from sparkify_dagster.warehouse.scripts import ScriptError, incremental, read_sc
 
 SAMPLE_ROWS = 10
 _SEVERITIES = {severity.value: severity for severity in Severity}
-_YES_NO = {"yes": True, "no": False}
+_EVERY_SOURCE = "every_source"
+_DATED = re.compile(r"\s*-- dated\b")
 
 
 class AuditFailedError(SparkifyError):
@@ -27,7 +33,7 @@ class AuditFailedError(SparkifyError):
     def __init__(self, table: str, outcomes: tuple[CheckOutcome, ...]) -> None:
         self.table = table
         self.outcomes = outcomes
-        failed = [o for o in outcomes if o.failed_hard and o.check.blocking]
+        failed = [outcome for outcome in outcomes if outcome.failed_hard]
         told = "; ".join(
             f"{o.check.name} ({o.offending} rows, such as {_told(o.sample)})" for o in failed
         )
@@ -38,7 +44,10 @@ class AuditFailedError(SparkifyError):
 
 
 def find_checks(
-    tables: Mapping[str, Table], scopes: Mapping[str, Scope], folder: Path
+    tables: Mapping[str, Table],
+    sources: Mapping[str, Source],
+    scopes: Mapping[str, Scope],
+    folder: Path,
 ) -> tuple[Check, ...]:
     """All checks of all tables, derived ones and files, in the order of the tables.
 
@@ -49,13 +58,14 @@ def find_checks(
     """
     found: dict[tuple[str, str], Check] = {}
     for table in tables.values():
-        for check in derived_checks(table, scopes.get(table.name)):
-            found[check.table, check.name] = check
-        for path in sorted((folder / table.name).glob("*.sql")):
-            check = _from_file(path, table)
-            found[check.table, check.name] = check
+        checks = list(derived_checks(table, scopes.get(table.name)))
+        if source := sources.get(table.name):
+            files = sorted((folder / _EVERY_SOURCE).glob("*.sql"))
+            checks += [_of_source(_from_file(path, table), source) for path in files]
+        checks += [_from_file(path, table) for path in sorted((folder / table.name).glob("*.sql"))]
+        found |= {(check.table, check.name): check for check in checks}
     for path in sorted(folder.iterdir()):
-        if path.is_dir() and path.name not in tables:
+        if path.is_dir() and path.name not in {*tables, _EVERY_SOURCE}:
             raise ScriptError(
                 f"{path}: there is no table '{path.name}'. Rename the folder after a table."
             )
@@ -99,24 +109,57 @@ def audit(
         AuditFailedError: if a blocking check of error severity failed; the others are run as well.
     """
     outcomes = tuple(run_check(session, check, changed_only=changed_only) for check in checks)
-    failed = [o for o in outcomes if o.failed_hard and o.check.blocking]
+    refuse_failed(outcomes)
+    return outcomes
+
+
+def warn_about(
+    session: Session,
+    checks: Iterable[Check],
+    outcomes: tuple[CheckOutcome, ...],
+    days: tuple[date, date] | None,
+) -> tuple[CheckOutcome, ...]:
+    """Run the warnings over what was asked for, beyond what the transaction changed.
+
+    What an audit says of other rows is that they passed when they were written. A warning may have
+    been published, and still holds.
+    """
+    found = {outcome.check: outcome for outcome in outcomes}
+    for check in checks:
+        if check.blocking:
+            continue
+        asked = run_check(session, check, days=days)
+        changed = found.get(check)
+        by_day = {**(changed.offending_by_day if changed else {}), **asked.offending_by_day}
+        offending = sum(by_day.values()) if check.by_day else asked.offending
+        sample = changed.sample if changed and not asked.offending else asked.sample
+        found[check] = CheckOutcome(check, offending, by_day, sample)
+    return tuple(found.values())
+
+
+def refuse_failed(outcomes: tuple[CheckOutcome, ...]) -> None:
+    """Raise AuditFailedError if a check of error severity is among the failed ones."""
+    failed = [outcome for outcome in outcomes if outcome.failed_hard]
     if failed:
         raise AuditFailedError(failed[0].check.table, outcomes)
-    return outcomes
 
 
 def _from_file(path: Path, table: Table) -> Check:
     script = read_script(path)
     severity = _SEVERITIES.get(script.properties.get("severity", ""))
-    blocking = _YES_NO.get(script.properties.get("blocking", ""))
-    if severity is None or blocking is None or not script.description:
+    if severity is None or not script.description:
         raise ScriptError(
-            f"{path}: the header must hold a description, '-- severity: error' (or warn) and "
-            "'-- blocking: yes' (or no)."
+            f"{path}: the header must hold a description and '-- severity: error' (or warn)."
         )
     (sql,) = script.statements.values()
     told = " ".join(script.description.split())
-    return Check(script.name, table.name, told, severity, blocking, is_daily(table), sql)
+    return Check(script.name, table.name, told, severity, is_daily(table), sql)
+
+
+def _of_source(check: Check, source: Source) -> Check:
+    lines = check.sql.replace("<table>", source.table).splitlines()
+    kept = [_DATED.sub("", line) for line in lines if source.dated or not _DATED.search(line)]
+    return replace(check, sql="\n".join(kept))
 
 
 def _told(sample: Rows) -> str:

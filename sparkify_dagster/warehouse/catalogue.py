@@ -88,7 +88,7 @@ def read_catalogue(sql_folder: Path = SQL_FOLDER, sources: Sequence[Source] = SO
     scopes = {name: _staging_scope(source) for name, source in _by_table(sources).items()}
     scopes |= {name: scope for name, t in found.items() if (scope := t.scope())}
     scopes |= {name: Scope("key", "SELECT key FROM loading") for name in _ledger_tables(tables)}
-    checks = find_checks(tables, scopes, sql_folder / "checks")
+    checks = find_checks(tables, _by_table(sources), scopes, sql_folder / "checks")
     of_lake = (check for source in sources for check in lake_checks(source))
     return Catalogue(tables, _by_table(sources), found, (*checks, *of_lake))
 

@@ -89,7 +89,7 @@ def _reference_check(
 
 def _check(table: Table, name: str, description: str, sql: str, *, warn: bool = False) -> Check:
     severity = Severity.WARN if warn else Severity.ERROR
-    return Check(name, table.name, description, severity, not warn, is_daily(table), sql.strip())
+    return Check(name, table.name, description, severity, is_daily(table), sql.strip())
 
 
 def _select(columns: list[str], source: str) -> str:

@@ -255,6 +255,12 @@ class DuckDBWarehouse(Warehouse):
                 f"{self.path}: this file is not a DuckDB database. Set [DUCKDB] PATH to another "
                 "file, or move this one away."
             )
+        if "NOT NULL constraint failed" in text:
+            column = text.rpartition("failed: ")[2].splitlines()[0].replace('"', "")
+            return WarehouseError(
+                f"{column} would be NULL, which its table file does not allow. Nothing was changed;"
+                " mend the transform or the data, or allow NULL there."
+            )
         if "No space left on device" in text or "disk is full" in text.lower():
             return WarehouseError(
                 f"{self.path}: the disk is full. Nothing was changed; make room and run again."

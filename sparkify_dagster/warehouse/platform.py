@@ -6,13 +6,13 @@ transaction. What a statement says lives in the SQL files, how an engine runs it
 
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from sparkify_dagster.lake import Lake, LakeFile, open_lake
 from sparkify_dagster.settings import Engine, Settings
 from sparkify_dagster.warehouse import ledger
-from sparkify_dagster.warehouse.audits import audit, run_check
+from sparkify_dagster.warehouse.audits import audit, refuse_failed, run_check, warn_about
 from sparkify_dagster.warehouse.base import Notify, Session, Warehouse, WarehouseError
 from sparkify_dagster.warehouse.catalogue import Catalogue, read_catalogue
 from sparkify_dagster.warehouse.duckdb import DuckDBWarehouse
@@ -20,9 +20,10 @@ from sparkify_dagster.warehouse.lake_checks import hold_against_ledger, lake_che
 from sparkify_dagster.warehouse.loading import Load, Loaded, load_files
 from sparkify_dagster.warehouse.refreshing import (
     Days,
+    Refresher,
+    days_between,
     preview,
     read_state,
-    refresh_table,
     rows_by_day,
 )
 from sparkify_dagster.warehouse.reports import (
@@ -65,9 +66,10 @@ class Platform:
         return open_lake(self.lake_uri(table), region=s3.region, endpoint_url=s3.endpoint_url)
 
     def partitions(self) -> Days:
-        """The first and the last day of the platform; the last is today unless configured."""
+        """The first and the last day of the platform: the configured ones, up to today (UTC)."""
         partitions = self.settings.partitions
-        return partitions.first_day, partitions.last_day or datetime.now(UTC).date()
+        today = datetime.now(UTC).date()
+        return partitions.first_day, min(partitions.last_day or today, today)
 
     def load(
         self,
@@ -97,7 +99,10 @@ class Platform:
             if plan.to_read:
                 loaded, outcomes = self._load(session, lake, table, plan, versions, run_id)
                 versions = ledger.current_versions(session, table)
+            changed = {report.day for _, report in loaded.reports if report.day}
+            outcomes = self._warn(session, table, outcomes, changed, days)
             outcomes += self._hold_against_ledger(table, listing, versions, days)
+            refuse_failed(outcomes)
             report = self._load_report(session, table, plan, loaded, outcomes, days)
         return replace(report, seconds=time.monotonic() - started)
 
@@ -122,18 +127,24 @@ class Platform:
         with self.warehouse.write(notify) as session:
             prepare(session, self.warehouse, self.catalogue)
             force = days if recompute else None
-            report = refresh_table(session, self.catalogue, table, force=force, full=full)
+            made = Refresher(session, self.warehouse, self.catalogue)
+            report = made.refresh(table, force=force, full=full)
+            outcomes = self._warn(session, table, report.outcomes, set(report.changed_days), days)
+            report = replace(report, outcomes=outcomes)
             if days is not None and self.catalogue.is_daily(table):
                 asked = rows_by_day(session, table, days)
                 report = replace(report, rows_by_day={**report.rows_by_day, **asked})
         return replace(report, seconds=time.monotonic() - started)
 
+    def compares_lake(self, check: Check) -> bool:
+        """Whether a check compares the lake's listing with the ledger, rather than rows."""
+        source = self.catalogue.sources.get(check.table)
+        return source is not None and check in lake_checks(source)
+
     def run_check(self, check: Check, days: Days | None = None) -> CheckOutcome:
         """Run one check alone, over the whole table or some days."""
-        source = self.catalogue.sources.get(check.table)
-        of_lake = source is not None and check in lake_checks(source)
         with self.warehouse.read(_silent) as session:
-            if not of_lake:
+            if not self.compares_lake(check):
                 return run_check(session, check, days=days)
             versions = ledger.current_versions(session, check.table)
         listing = self.lake(check.table).list()
@@ -202,6 +213,21 @@ class Platform:
             source, listing, versions, days=days, partitions=self.partitions()
         )
 
+    def _warn(
+        self,
+        session: Session,
+        table: str,
+        outcomes: tuple[CheckOutcome, ...],
+        changed: set[date],
+        days: Days | None,
+    ) -> tuple[CheckOutcome, ...]:
+        """The outcomes, with warnings about days that were asked for and did not change."""
+        asked = days if self.catalogue.is_daily(table) else None
+        if outcomes and (asked is None or changed.issuperset(days_between(asked))):
+            return outcomes
+        checks = [c for c in self.catalogue.checks_of(table) if not self.compares_lake(c)]
+        return warn_about(session, checks, outcomes, asked)
+
     def _load(
         self,
         session: Session,
@@ -224,8 +250,7 @@ class Platform:
         )
         loaded = load_files(session, load, dependents)
         dependents.mark_stale()
-        of_lake = lake_checks(self.catalogue.sources[table])
-        checks = [check for check in self.catalogue.checks_of(table) if check not in of_lake]
+        checks = [c for c in self.catalogue.checks_of(table) if not self.compares_lake(c)]
         outcomes = audit(session, checks, changed_only=True)
         for name in self.catalogue.ledger_tables:
             audit(session, self.catalogue.checks_of(name), changed_only=True)
@@ -255,6 +280,7 @@ class Platform:
             rows_removed=loaded.removed,
             rows_total=session.count(f"SELECT COUNT(*) FROM {table}"),
             rows_by_day=rows_by_day(session, table, span) if daily and span else {},
+            changed_days=tuple(touched),
             unknown_keys=dict(loaded.unknown_keys),
             outcomes=outcomes,
             sql=self.catalogue.sql_of(table),

@@ -1,12 +1,15 @@
-"""Refreshing: one derived table brought up to date inside a transaction, with its audits."""
+"""Refreshing: one derived table brought up to date inside a transaction, with its audits.
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+What a change means for a table is said in its transform; committing is the caller's work.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-from sparkify_dagster.warehouse import ledger, transforms
+from sparkify_dagster.warehouse import ledger, schema, transforms
 from sparkify_dagster.warehouse.audits import audit
-from sparkify_dagster.warehouse.base import Session
+from sparkify_dagster.warehouse.base import Session, Warehouse
 from sparkify_dagster.warehouse.catalogue import Catalogue
 from sparkify_dagster.warehouse.reports import CheckOutcome, RefreshReport, Rows
 from sparkify_dagster.warehouse.transforms import Dependents
@@ -27,6 +30,7 @@ class State:
 
 
 def read_state(session: Session, catalogue: Catalogue) -> State:
+    """What the warehouse says of the derived tables now."""
     versions = ledger.built_versions(session)
     built = {
         name for name in catalogue.transforms if versions.get(name) == catalogue.code_version(name)
@@ -35,29 +39,85 @@ def read_state(session: Session, catalogue: Catalogue) -> State:
     return State(frozenset(built), frozenset(str(name) for (name,) in stale))
 
 
-def refresh_table(
-    session: Session, catalogue: Catalogue, table: str, *, force: Days | None, full: bool
-) -> RefreshReport:
-    """Make the changed part of one table anew, or all of it; tables it refers to come first.
+class Refresher:
+    """Refreshes tables inside one transaction."""
 
-    `force` are days of a daily table to make anew even if nothing changed there.
+    def __init__(self, session: Session, warehouse: Warehouse, catalogue: Catalogue) -> None:
+        self._session = session
+        self._warehouse = warehouse
+        self._catalogue = catalogue
 
-    Raises:
-        AuditFailedError: if a blocking check fails.
-    """
-    also: list[RefreshReport] = []
-    for name in catalogue.references_of(table):
-        state = read_state(session, catalogue)
-        if state.is_behind(name):
-            also.append(_make(session, catalogue, name, None, full=name not in state.built))
-    state = read_state(session, catalogue)
-    full = full or table not in state.built
-    if full or force or state.is_behind(table):
-        report = _make(session, catalogue, table, force, full=full, also=tuple(also))
-    else:
-        unchanged = transforms.Written(False, 0, 0)
-        report = _report(session, catalogue, table, unchanged, (), (), tuple(also))
-    return report
+    def refresh(self, table: str, *, force: Days | None, full: bool) -> RefreshReport:
+        """Make the changed part of a table anew, or all of it; tables it refers to come first.
+
+        `force` are days of a daily table to make anew even if nothing changed there.
+
+        Raises:
+            AuditFailedError: if a blocking check fails.
+        """
+        also = tuple(
+            self._make(name, None, full=False)
+            for name in self._catalogue.references_of(table)
+            if read_state(self._session, self._catalogue).is_behind(name)
+        )
+        behind = read_state(self._session, self._catalogue).is_behind(table)
+        if full or force or behind:
+            return replace(self._make(table, force, full=full), also_refreshed=also)
+        unchanged = self._report(table, transforms.Written(False, 0, 0), (), ())
+        return replace(unchanged, also_refreshed=also)
+
+    def _make(self, table: str, force: Days | None, *, full: bool) -> RefreshReport:
+        session, transform = self._session, self._catalogue.transforms[table]
+        built = read_state(session, self._catalogue).built
+        if table not in built:
+            schema.renew(session, self._warehouse, self._catalogue, table)
+        full = full or table not in built or transform.key is None
+        dependents = Dependents(session, self._catalogue.transforms.values(), table, built)
+        daily = self._catalogue.is_daily(table) and transform.key == "log_date"
+        days: list[date] = []
+        if full:
+            dependents.forget()
+        else:
+            if force and daily:
+                transforms.add_pending_days(session, transform, days_between(force))
+            dependents.note()
+        written = transforms.apply(session, transform, full=full)
+        if not full:
+            dependents.note()
+            days = transforms.pending_days(session, transform) if daily else []
+        dependents.mark_stale()
+        outcomes = audit(session, self._catalogue.checks_of(table), changed_only=not full)
+        transforms.note_done(session, transform, self._catalogue.code_version(table))
+        return self._report(table, written, outcomes, days)
+
+    def _report(
+        self,
+        table: str,
+        written: transforms.Written,
+        outcomes: tuple[CheckOutcome, ...],
+        days: Sequence[date],
+    ) -> RefreshReport:
+        session, by_day = self._session, dict[date, int]()
+        if written.full and self._catalogue.is_daily(table):
+            counted = session.fetch(f"SELECT log_date, COUNT(*) FROM {table} GROUP BY log_date")
+            by_day = {day: int(str(n)) for day, n in counted if isinstance(day, date)}
+        elif days:
+            counts = rows_by_day(session, table, (days[0], days[-1]))
+            by_day = {day: counts[day] for day in days}
+        return RefreshReport(
+            table=table,
+            full=written.full,
+            rows_added=written.added,
+            rows_removed=written.removed,
+            rows_total=session.count(f"SELECT COUNT(*) FROM {table}"),
+            rows_by_day=by_day,
+            changed_days=tuple(sorted(by_day)),
+            also_refreshed=(),
+            outcomes=outcomes,
+            sql=self._catalogue.sql_of(table),
+            preview=preview(session, self._catalogue, table, max(by_day, default=None)),
+            seconds=0.0,
+        )
 
 
 def rows_by_day(session: Session, table: str, days: Days) -> dict[date, int]:
@@ -80,65 +140,3 @@ def preview(session: Session, catalogue: Catalogue, table: str, day: date | None
     columns = ", ".join(catalogue.tables[table].column_names)
     where = " WHERE log_date = :day" if day and catalogue.is_daily(table) else ""
     return session.rows(f"SELECT {columns} FROM {table}{where} LIMIT {PREVIEW_ROWS}", {"day": day})
-
-
-def _make(
-    session: Session,
-    catalogue: Catalogue,
-    table: str,
-    force: Days | None,
-    *,
-    full: bool,
-    also: tuple[RefreshReport, ...] = (),
-) -> RefreshReport:
-    transform = catalogue.transforms[table]
-    state = read_state(session, catalogue)
-    dependents = Dependents(session, catalogue.transforms.values(), table, state.built)
-    daily = catalogue.is_daily(table) and transform.key == "log_date"
-    full = full or transform.key is None
-    days: list[date] = []
-    if full:
-        dependents.forget()
-    else:
-        if force and daily:
-            transforms.add_pending_days(session, transform, days_between(force))
-        dependents.note()
-    written = transforms.apply(session, transform, full=full)
-    if not full:
-        dependents.note()
-        days = transforms.pending_days(session, transform) if daily else []
-    dependents.mark_stale()
-    outcomes = audit(session, catalogue.checks_of(table), changed_only=not full)
-    transforms.note_done(session, transform, catalogue.code_version(table))
-    return _report(session, catalogue, table, written, outcomes, days, also)
-
-
-def _report(
-    session: Session,
-    catalogue: Catalogue,
-    table: str,
-    written: transforms.Written,
-    outcomes: tuple[CheckOutcome, ...],
-    days: Iterable[date],
-    also: tuple[RefreshReport, ...],
-) -> RefreshReport:
-    days = list(days)
-    by_day: dict[date, int] = {}
-    if written.full and catalogue.is_daily(table):
-        counted = session.fetch(f"SELECT log_date, COUNT(*) FROM {table} GROUP BY log_date")
-        by_day = {day: int(str(n)) for day, n in counted if isinstance(day, date)}
-    for day in days:
-        by_day |= rows_by_day(session, table, (day, day))
-    return RefreshReport(
-        table=table,
-        full=written.full,
-        rows_added=written.added,
-        rows_removed=written.removed,
-        rows_total=session.count(f"SELECT COUNT(*) FROM {table}"),
-        rows_by_day=by_day,
-        also_refreshed=also,
-        outcomes=outcomes,
-        sql=catalogue.sql_of(table),
-        preview=preview(session, catalogue, table, max(by_day, default=None)),
-        seconds=0.0,
-    )

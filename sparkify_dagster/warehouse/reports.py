@@ -23,17 +23,21 @@ class Severity(StrEnum):
 class Check:
     """One rule about one table; its SQL selects the rows that break the rule.
 
-    A blocking check runs inside the transaction that writes the table and rolls it back.
-    `by_day` says that the offending rows carry `log_date`, so that results are told day by day.
+    A check of error severity blocks: it runs inside the transaction that writes the table and
+    rolls it back. `by_day` says that the offending rows carry `log_date`, so that results are
+    told day by day.
     """
 
     name: str
     table: str
     description: str
     severity: Severity
-    blocking: bool
     by_day: bool
     sql: str
+
+    @property
+    def blocking(self) -> bool:
+        return self.severity is Severity.ERROR
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,11 @@ class FileReport:
 
 @dataclass(frozen=True)
 class LoadReport:
-    """One load of a staging table, committed."""
+    """One load of a staging table, committed.
+
+    `strange_files` are those that no run reads, by their name or their day; `changed_days` those
+    that files were loaded for, which the checks have looked at.
+    """
 
     table: str
     files: tuple[FileReport, ...]
@@ -87,6 +95,7 @@ class LoadReport:
     rows_removed: int
     rows_total: int
     rows_by_day: Mapping[date, int]
+    changed_days: tuple[date, ...]
     unknown_keys: Mapping[str, int]
     outcomes: tuple[CheckOutcome, ...]
     sql: str
@@ -108,7 +117,10 @@ class LoadReport:
 
 @dataclass(frozen=True)
 class RefreshReport:
-    """One refresh of a table that is derived from other tables, committed."""
+    """One refresh of a table that is derived from other tables, committed.
+
+    `changed_days` are those that were made anew, which the checks have looked at.
+    """
 
     table: str
     full: bool
@@ -116,6 +128,7 @@ class RefreshReport:
     rows_removed: int
     rows_total: int
     rows_by_day: Mapping[date, int]
+    changed_days: tuple[date, ...]
     also_refreshed: tuple["RefreshReport", ...]
     outcomes: tuple[CheckOutcome, ...]
     sql: str

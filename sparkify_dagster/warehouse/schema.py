@@ -1,6 +1,9 @@
-"""Makes the warehouse's tables and sees that those that stand are the declared ones."""
+"""Makes the warehouse's tables, and sees that those which hold loaded data are the declared ones.
 
-from collections.abc import Container, Iterable
+What is in them is no concern of this module.
+"""
+
+from collections.abc import Iterable
 
 from sparkify_dagster.tables import Table
 from sparkify_dagster.warehouse import ledger
@@ -16,7 +19,9 @@ _COLUMNS = """
 
 
 def prepare(session: Session, warehouse: Warehouse, catalogue: Catalogue) -> None:
-    """Make what is missing. Derived tables of another shape are made anew; others are refused.
+    """Make what is missing, and leave what stands as it is.
+
+    A derived table of another shape keeps its rows until it is made anew (see `renew`).
 
     Raises:
         WarehouseError: if a table that holds loaded data has other columns than declared.
@@ -24,33 +29,25 @@ def prepare(session: Session, warehouse: Warehouse, catalogue: Catalogue) -> Non
     standing = _standing_columns(session, warehouse.schema)
     for table in catalogue.tables.values():
         columns = standing.get(table.name)
-        if columns is not None and columns != table.column_names:
-            if table.name not in catalogue.transforms:
-                raise _other_columns(warehouse, table, columns)
-            session.execute(f"DROP TABLE {warehouse.schema}.{table.name}")
-            _forget(session, table.name)
-            columns = None
         if columns is None:
             session.execute(table.ddl(warehouse.engine, warehouse.schema))
+        elif columns != table.column_names and table.name not in catalogue.transforms:
+            raise _other_columns(warehouse, table, columns)
     state = _standing_columns(session, warehouse.state_schema)
-    for statement in ledger.state_ddl():
-        _make_state_table(session, warehouse, statement, state)
-    versions = ledger.built_versions(session)
-    for name, transform in catalogue.transforms.items():
-        if name in versions and versions[name] != catalogue.code_version(name):
-            # Its pending keys may have got another shape; the table is made whole anyway.
-            session.execute(f"DROP TABLE IF EXISTS {warehouse.state_schema}.{transform.pending}")
-            state.pop(transform.pending, None)
-            _forget(session, name)
-        if pending := transform.script.statements.get("pending"):
-            _make_state_table(session, warehouse, pending, state)
+    pending = (t.script.statements.get("pending") for t in catalogue.transforms.values())
+    for statement in (*ledger.state_ddl(), *(text for text in pending if text)):
+        if statement.split("(", 1)[0].rsplit(maxsplit=1)[-1] not in state:
+            session.execute(_in_schema(statement, warehouse.state_schema))
 
 
-def _make_state_table(
-    session: Session, warehouse: Warehouse, statement: str, standing: Container[str]
-) -> None:
-    if statement.split("(", 1)[0].rsplit(maxsplit=1)[-1] not in standing:
-        session.execute(_in_schema(statement, warehouse.state_schema))
+def renew(session: Session, warehouse: Warehouse, catalogue: Catalogue, name: str) -> None:
+    """Make a derived table and its pending keys again, empty, as they are declared now."""
+    transform = catalogue.transforms[name]
+    session.execute(f"DROP TABLE {warehouse.schema}.{name}")
+    session.execute(transform.table.ddl(warehouse.engine, warehouse.schema))
+    if pending := transform.script.statements.get("pending"):
+        session.execute(f"DROP TABLE {warehouse.state_schema}.{transform.pending}")
+        session.execute(_in_schema(pending, warehouse.state_schema))
 
 
 def _standing_columns(session: Session, schema: str) -> dict[str, tuple[str, ...]]:
@@ -63,10 +60,6 @@ def _standing_columns(session: Session, schema: str) -> dict[str, tuple[str, ...
 def _in_schema(statement: str, schema: str) -> str:
     start = "CREATE TABLE IF NOT EXISTS "
     return statement.replace(start, f"{start}{schema}.", 1)
-
-
-def _forget(session: Session, table: str) -> None:
-    session.execute(ledger.statement("forget built"), {"table_name": table})
 
 
 def _other_columns(warehouse: Warehouse, table: Table, columns: Iterable[str]) -> WarehouseError:

@@ -9,6 +9,7 @@ is made anew. Nothing here knows what a statement means, and nothing executes it
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import dropwhile
 from pathlib import Path
 
 from sparkify_dagster.errors import SparkifyError
@@ -88,6 +89,8 @@ def _read_header(lines: list[str]) -> tuple[str, dict[str, str]]:
 
 
 def _add_statement(path: Path, statements: dict[str, str], name: str, lines: list[str]) -> None:
+    # Comments before a statement are for people; the statement begins with its verb.
+    lines = list(dropwhile(_is_header, lines))
     statement = "\n".join(lines).strip().rstrip(";").strip()
     if not name and not statement:
         return

@@ -28,7 +28,10 @@ from sparkify_dagster.warehouse.scripts import (
 )
 
 _PENDING_COLUMN = re.compile(r"CREATE TABLE IF NOT EXISTS pending_\w+\s*\(\s*(\w+)", re.IGNORECASE)
-_READ = re.compile(r"\b(?:FROM|JOIN)\s+([a-z_][a-z0-9_]*)", re.IGNORECASE)
+_READ = re.compile(r"\b(?:FROM|JOIN)\s+([^\s(),;]+)(?:\s+(?:AS\s+)?\w+)?\s*(,?)", re.IGNORECASE)
+_NOT_A_READ = re.compile(r"EXTRACT\s*\([^)]*\)|--[^\n]*|'[^']*'", re.IGNORECASE)
+_LOCAL_NAME = re.compile(r"(?:\bWITH|,)\s+([a-z_][a-z0-9_]*)\s+AS\s*\(", re.IGNORECASE)
+_VERBS = ("INSERT", "DELETE", "UPDATE")
 _CHANGED_BY = "changed by "
 
 
@@ -110,12 +113,30 @@ def _read(path: Path, tables: Mapping[str, Table]) -> Transform:
         raise ScriptError(
             f"{path}: there is no '-- name: insert'. Name the statement that inserts."
         )
-    read = {name.lower() for text in script.statements.values() for name in _READ.findall(text)}
+    read = {name for text in script.statements.values() for name in _names_read(path, text, tables)}
     reads = tuple(name for name in tables if name in read and name != path.stem)
     transform = Transform(tables[path.stem], script, reads)
+    for statement in transform.statements:
+        if statement.split(maxsplit=1)[0].upper() not in _VERBS:
+            raise ScriptError(f"{path}: a statement begins with none of {', '.join(_VERBS)}.")
     if "pending" in script.statements:
         _check_pending(path, transform)
     return transform
+
+
+def _names_read(path: Path, statement: str, tables: Mapping[str, Table]) -> set[str]:
+    """The tables in FROM and JOIN; every other name there must be the platform's or local."""
+    text = _NOT_A_READ.sub("", statement)
+    known = {*tables, *_LOCAL_NAME.findall(text), "loading", f"pending_{path.stem}"}
+    names = set()
+    for name, comma in _READ.findall(text):
+        if name not in known or comma:
+            raise ScriptError(
+                f"{path}: '{name}{comma}' stands after FROM or JOIN and cannot be followed. Name "
+                "tables in small letters without a schema, and join them with JOIN."
+            )
+        names.add(name)
+    return names & tables.keys()
 
 
 def _check_pending(path: Path, transform: Transform) -> None:
@@ -172,7 +193,7 @@ class Written:
 
 def apply(session: Session, transform: Transform, *, full: bool) -> Written:
     """Make the table's rows: all of them, or those of the pending keys."""
-    counts = {"INSERT": 0, "DELETE": 0, "UPDATE": 0}
+    counts = dict.fromkeys(_VERBS, 0)
     everything = full or transform.key is None
     statements = list(transform.statements)
     if "delete" not in transform.script.statements:

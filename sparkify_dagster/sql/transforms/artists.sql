@@ -1,6 +1,7 @@
 -- Artists, one row an artist_id. Of several spellings the most frequent in the catalogue wins,
 -- then the smallest in byte order; the place is that of a row with this spelling, a known
--- location and known coordinates first. An empty location is unknown (NULL).
+-- location and known coordinates first. An empty location is unknown (NULL). Trailing blanks are
+-- left out, which Redshift ignores and the other engines do not.
 
 -- name: pending
 CREATE TABLE IF NOT EXISTS pending_artists (artist_id VARCHAR(32) NOT NULL)
@@ -19,10 +20,11 @@ WHERE artist_id IN (SELECT artist_id FROM pending_artists) -- incremental
 INSERT INTO artists (artist_id, name, location, latitude, longitude)
 WITH spelled AS (
     SELECT
-        artist_id, artist_name,
-        NULLIF(artist_location, '') AS artist_location,
+        artist_id,
+        RTRIM(artist_name, ' ') AS artist_name,
+        NULLIF(RTRIM(artist_location, ' '), '') AS artist_location,
         artist_latitude, artist_longitude,
-        COUNT(*) OVER (PARTITION BY artist_id, artist_name) AS spelling_count
+        COUNT(*) OVER (PARTITION BY artist_id, RTRIM(artist_name, ' ')) AS spelling_count
     FROM staging_songs
     WHERE artist_id IN (SELECT artist_id FROM pending_artists) -- incremental
 ),

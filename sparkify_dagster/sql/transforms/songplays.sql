@@ -1,7 +1,8 @@
 -- Songs that identified listeners started, one row a NextSong event.
 --
 -- An event is known by its natural key: listener, session, item in the session and time. If it was
--- delivered more than once, the row is that of the earliest day, then the smallest attributes.
+-- delivered more than once, the row is that of the earliest day, then paid before free (level
+-- DESC: 'paid' is the greater word), then the smallest attributes.
 -- A play matches a song when title, artist name and duration are equal (trailing blanks apart,
 -- which Redshift ignores); of several such songs the smallest song_id is taken.
 
@@ -30,8 +31,8 @@ SELECT DISTINCT plays.log_date
 FROM staging_events AS plays
 INNER JOIN staging_songs AS catalogue
     ON plays.length = catalogue.duration
-    AND RTRIM(plays.song) = RTRIM(catalogue.title)
-    AND RTRIM(plays.artist) = RTRIM(catalogue.artist_name)
+    AND RTRIM(plays.song, ' ') = RTRIM(catalogue.title, ' ')
+    AND RTRIM(plays.artist, ' ') = RTRIM(catalogue.artist_name, ' ')
 WHERE plays.page = 'NextSong'
   AND plays.user_id IS NOT NULL
   AND catalogue.source_file IN (SELECT key FROM loading)
@@ -69,7 +70,7 @@ deliveries AS (
         e.song, e.artist, e.length, e.location, e.user_agent,
         ROW_NUMBER() OVER (
             PARTITION BY e.ts, e.user_id, e.session_id, e.item_in_session
-            ORDER BY e.log_date, e.level, e.song NULLS LAST, e.artist NULLS LAST,
+            ORDER BY e.log_date, e.level DESC, e.song NULLS LAST, e.artist NULLS LAST,
                 e.length NULLS LAST, e.location NULLS LAST, e.user_agent NULLS LAST
         ) AS delivery
     FROM staging_events AS e
@@ -102,9 +103,9 @@ once AS (
 ),
 candidates AS (
     SELECT
-        RTRIM(title) AS title, RTRIM(artist_name) AS artist_name, duration, song_id, artist_id,
+        RTRIM(title, ' ') AS title, RTRIM(artist_name, ' ') AS artist_name, duration, song_id, artist_id,
         ROW_NUMBER() OVER (
-            PARTITION BY RTRIM(title), RTRIM(artist_name), duration
+            PARTITION BY RTRIM(title, ' '), RTRIM(artist_name, ' '), duration
             ORDER BY song_id, artist_id
         ) AS place
     FROM staging_songs
@@ -130,5 +131,5 @@ SELECT
 FROM once
 LEFT JOIN catalogue
     ON catalogue.duration = once.length
-    AND catalogue.title = RTRIM(once.song)
-    AND catalogue.artist_name = RTRIM(once.artist)
+    AND catalogue.title = RTRIM(once.song, ' ')
+    AND catalogue.artist_name = RTRIM(once.artist, ' ')

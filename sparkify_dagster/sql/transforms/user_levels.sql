@@ -1,6 +1,7 @@
 -- Unbroken periods of one listener at one level, from the NextSong events in order of time.
 -- A period starts at its first event and ends where the next one starts; at one instant paid
--- wins over free. Periods that end before a listener's first changed event stay as they are.
+-- wins over free (MAX: 'paid' is the greater word). Periods that end before a listener's first
+-- changed event stay as they are.
 
 -- name: pending
 CREATE TABLE IF NOT EXISTS pending_user_levels (user_id INTEGER NOT NULL, since TIMESTAMP NOT NULL)
@@ -60,6 +61,7 @@ SELECT
     LEAD(event_time) OVER (PARTITION BY user_id ORDER BY event_time) IS NULL
 FROM starts
 
+-- The last period that stayed may end elsewhere now, or be the current one again.
 -- name: close the period before
 UPDATE user_levels -- incremental
 SET valid_to = following.valid_from, -- incremental

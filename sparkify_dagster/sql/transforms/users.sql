@@ -1,5 +1,5 @@
 -- Listeners, each with the attributes of the latest NextSong event.
--- At one instant paid wins over free, then the later session and the later item.
+-- At one instant paid wins over free ('paid' is the greater word), then the later session and item.
 --
 -- `since` is the earliest changed event of a listener: events before it cannot be the latest,
 -- unless nothing is left after it.

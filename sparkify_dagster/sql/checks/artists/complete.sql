@@ -1,6 +1,5 @@
 -- Every artist_id of the catalogue's files has its row.
 -- severity: error
--- blocking: yes
 SELECT DISTINCT s.artist_id
 FROM staging_songs AS s
 LEFT JOIN artists AS t ON t.artist_id = s.artist_id

@@ -1,6 +1,5 @@
 -- At least one play in twenty of a day matches a song of the catalogue.
 -- severity: warn
--- blocking: no
 SELECT log_date, COUNT(song_id) AS matched_plays, COUNT(*) AS plays
 FROM songplays
 WHERE log_date IN (SELECT log_date FROM pending_songplays) -- incremental

@@ -1,6 +1,5 @@
 -- Every distinct NextSong event of an identified listener is one songplay, on its earliest day.
 -- severity: error
--- blocking: yes
 WITH events AS (
     SELECT MIN(log_date) AS log_date
     FROM staging_events

@@ -1,6 +1,5 @@
 -- Every start_time has its row in time.
 -- severity: error
--- blocking: yes
 --
 -- Of time, only the moments of the changed days are read: an outer join alone would read them all.
 SELECT child.log_date, child.songplay_id, child.start_time

@@ -1,6 +1,8 @@
 -- songplay_id is unique, over all days.
 -- severity: error
--- blocking: yes
+--
+-- The id is made of the start time among others: equal ids have equal times, so only plays within
+-- the times of the changed days can be copies of theirs.
 SELECT MIN(log_date) AS log_date, songplay_id, COUNT(*) AS copies
 FROM songplays
 WHERE start_time >= ( -- incremental

@@ -1,6 +1,5 @@
 -- Every song_id of the catalogue's files has its row.
 -- severity: error
--- blocking: yes
 SELECT DISTINCT s.song_id
 FROM staging_songs AS s
 LEFT JOIN songs AS t ON t.song_id = s.song_id

@@ -1,7 +1,6 @@
 -- A day has between a quarter and four times the rows of the average of the 28 days before it.
 -- Days with fewer than seven days to compare with are not judged.
 -- severity: warn
--- blocking: no
 WITH days AS (
     SELECT day, SUM(rows) AS day_rows
     FROM (

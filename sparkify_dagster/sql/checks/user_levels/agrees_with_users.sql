@@ -1,6 +1,5 @@
 -- The current level of a listener is the level of the row in users.
 -- severity: error
--- blocking: no
 SELECT l.user_id, l.level AS current_level, u.level AS level_in_users
 FROM user_levels AS l
 LEFT JOIN users AS u ON u.user_id = l.user_id

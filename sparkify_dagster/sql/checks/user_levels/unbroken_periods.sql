@@ -1,7 +1,6 @@
 -- The periods of a listener follow each other without a gap, change level each time, and the last
 -- one alone is current.
 -- severity: error
--- blocking: yes
 WITH periods AS (
     SELECT
         user_id, level, valid_from, valid_to, is_current,
