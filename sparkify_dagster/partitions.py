@@ -85,20 +85,6 @@ def parse_day(text: str) -> date:
     return day
 
 
-def parse_range(first: str | None, last: str | None, settings: PartitionSettings) -> DayRange:
-    """A range as a user writes it; an end that is left out is the platform's own.
-
-    Raises:
-        DayError: if an end is not a day, or `check_range` refuses the range.
-    """
-    valid = all_days(settings)
-    return check_range(
-        parse_day(first) if first else valid.first,
-        parse_day(last) if last else valid.last,
-        settings,
-    )
-
-
 def check_range(first: date, last: date, settings: PartitionSettings) -> DayRange:
     """The range, if every day of it is a day of the platform.
 

@@ -11,7 +11,6 @@ from sparkify_dagster.partitions import (
     check_range,
     daily_partitions,
     parse_day,
-    parse_range,
 )
 from sparkify_dagster.settings import PartitionSettings
 
@@ -52,14 +51,9 @@ def test_what_is_not_a_day_is_refused_with_the_form_of_one(text: str) -> None:
         parse_day(text)
 
 
-def test_an_end_that_is_left_out_is_the_platforms_own() -> None:
-    assert parse_range(None, "2018-11-03", NOVEMBER) == (date(2018, 11, 1), date(2018, 11, 3))
-    assert parse_range("2018-11-29", None, NOVEMBER) == (date(2018, 11, 29), date(2018, 11, 30))
-
-
 def test_a_reversed_range_is_refused() -> None:
     with pytest.raises(DayError, match="reversed: 2018-11-03 is after 2018-11-02"):
-        parse_range("2018-11-03", "2018-11-02", NOVEMBER)
+        check_range(date(2018, 11, 3), date(2018, 11, 2), NOVEMBER)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +66,7 @@ def test_a_reversed_range_is_refused() -> None:
 )
 def test_days_outside_are_named_with_the_days_there_are(first: str, last: str, named: str) -> None:
     with pytest.raises(DayError) as refusal:
-        parse_range(first, last, NOVEMBER)
+        check_range(parse_day(first), parse_day(last), NOVEMBER)
     assert f"Outside the platform's days: {named}." in str(refusal.value)
     assert "2018-11-01 to 2018-11-30" in str(refusal.value)
 

@@ -1,1 +1,1 @@
-"""What runs without or with one click: jobs."""
+"""What starts runs: jobs. What a run does is in the assets."""
