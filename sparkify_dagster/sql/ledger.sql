@@ -5,20 +5,20 @@
 
 -- name: create loading
 CREATE TABLE IF NOT EXISTS loading (
-    table_name VARCHAR(128) NOT NULL, key VARCHAR(1024) NOT NULL, etag VARCHAR(256) NOT NULL, day DATE
+    table_name VARCHAR(127) NOT NULL, key VARCHAR(1024) NOT NULL, etag VARCHAR(256) NOT NULL, day DATE
 )
 
 -- name: create stale
-CREATE TABLE IF NOT EXISTS stale (table_name VARCHAR(128) NOT NULL)
+CREATE TABLE IF NOT EXISTS stale (table_name VARCHAR(127) NOT NULL)
 
 -- name: create refreshed
 CREATE TABLE IF NOT EXISTS refreshed (
-    table_name VARCHAR(128) NOT NULL, code_version VARCHAR(64) NOT NULL, refreshed_at TIMESTAMP NOT NULL
+    table_name VARCHAR(127) NOT NULL, code_version VARCHAR(64) NOT NULL, refreshed_at TIMESTAMP NOT NULL
 )
 
 -- name: create unknown_keys
 CREATE TABLE IF NOT EXISTS unknown_keys (
-    table_name VARCHAR(128) NOT NULL, key VARCHAR(1024) NOT NULL,
+    table_name VARCHAR(127) NOT NULL, key VARCHAR(1024) NOT NULL,
     json_key VARCHAR(1024) NOT NULL, lines BIGINT NOT NULL
 )
 
@@ -56,19 +56,8 @@ WHERE table_name = :table_name
 -- name: clear loading
 DELETE FROM loading
 
--- name: totals
-SELECT COALESCE(SUM(lines), 0), COALESCE(SUM(rejects), 0)
-FROM (
-    SELECT
-        lines, rejects, day, key,
-        ROW_NUMBER() OVER (PARTITION BY key ORDER BY loaded_at DESC) AS place
-    FROM load_files
-    WHERE table_name = :table_name
-) AS versions
-WHERE place = 1
-  AND key NOT IN (SELECT key FROM loading)
-
 -- name: totals of a day
+-- Of the other current files; files without a day count as of one day, the same for all of them.
 SELECT COALESCE(SUM(lines), 0), COALESCE(SUM(rejects), 0)
 FROM (
     SELECT
@@ -76,7 +65,7 @@ FROM (
         ROW_NUMBER() OVER (PARTITION BY key ORDER BY loaded_at DESC) AS place
     FROM load_files
     WHERE table_name = :table_name
-      AND day = :day
+      AND COALESCE(day, DATE '1970-01-01') = COALESCE(CAST(:day AS DATE), DATE '1970-01-01')
 ) AS versions
 WHERE place = 1
   AND key NOT IN (SELECT key FROM loading)

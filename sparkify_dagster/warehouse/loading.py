@@ -166,9 +166,8 @@ def _refuse_too_many(session: Session, load: Load, loaded: Loaded, tally: _Tally
     for day, rejects in sorted(bad.items(), key=lambda item: str(item[0])):
         if not rejects:
             continue
-        name = "totals of a day" if source.dated else "totals"
         params = {"table_name": source.table, "day": day}
-        (others,) = session.fetch(ledger.statement(name), params)
+        (others,) = session.fetch(ledger.statement("totals of a day"), params)
         all_lines, all_bad = lines[day] + int(str(others[0])), rejects + int(str(others[1]))
         # 29 of 100 are not more than 0.29, which as a float is a little less.
         if all_bad <= (max_reject_ratio + 1e-9) * all_lines:
