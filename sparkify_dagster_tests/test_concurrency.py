@@ -79,7 +79,7 @@ def test_two_runs_and_a_reader_at_once_all_succeed(tmp_path: Path) -> None:
         out, errors = run.communicate()
         assert (run.returncode, out, errors) == (0, b"done\n", b"")
     assert_same_rows(all_rows(platform), all_rows(alone))
-    assert reads > 1
+    assert reads >= 1
     assert set(seen) <= {0, len(all_rows(alone, ["songplays"])["songplays"])}
     assert rows_of(platform, "SELECT COUNT(*) FROM load_files") == rows_of(
         alone, "SELECT COUNT(*) FROM load_files"

@@ -201,7 +201,7 @@ class DuckDBWarehouse(Warehouse):
                 told = True
             # Jitter, so that two who wait do not knock at the same moments.
             time.sleep(pause * random.uniform(0.5, 1.5))
-            pause = min(pause * 1.5, 0.25)
+            pause = min(pause * 1.5, 0.05)
 
     def _config(self) -> dict[str, str | bool | int | float | list[str]]:
         config: dict[str, str | bool | int | float | list[str]] = {
