@@ -56,7 +56,7 @@ lock:  ## choose the newest versions that pyproject.toml allows and write requir
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install -qq uv
 	@$(BIN)/python -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra dev \
-	  --generate-hashes --no-annotate --no-strip-extras --no-emit-index-url --no-emit-find-links \
+	  --generate-hashes --no-annotate --no-strip-extras \
 	  --custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
 
 clean:  ## remove the environment and caches; keeps the lake, the warehouse and Dagster's storage

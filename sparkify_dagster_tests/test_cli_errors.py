@@ -1,5 +1,10 @@
 """Each way a run can be refused: one message that says what to do, and nothing is changed."""
 
+import json
+import secrets
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
@@ -152,3 +157,47 @@ def test_a_folder_that_cannot_hold_the_warehouse(project: Project, tmp_path: Pat
     (tmp_path / "file").write_text("")
     message = project.sparkify("run", SPARKIFY_DUCKDB_PATH=f"{tmp_path}/file/x.duckdb").error
     assert "[DUCKDB] PATH" in message
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Path]:
+    """A disk of its own, of this size."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("absent here: the right to mount a disk")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def much_to_load(project: Project, lines: int) -> None:
+    """One more file of a day, whose titles cannot be compressed."""
+    day = next(project.lake.joinpath("log_data").rglob("*.json"))
+    event = json.loads(day.read_text().splitlines()[0])
+    with day.with_name(day.name.replace("events", "events-more")).open("w") as file:
+        for item in range(lines):
+            play = {**event, "song": secrets.token_hex(100), "itemInSession": 1000 + item}
+            file.write(json.dumps(play) + "\n")
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_told_once_and_the_next_run_completes_the_work(project: Project) -> None:
+    with small_disk(project.folder / "disk", "8m") as disk:
+        there = {"SPARKIFY_DUCKDB_PATH": str(disk / "w.duckdb")}
+        count = ("query", "SELECT COUNT(*) FROM songplays", "--format", "csv")
+        assert project.sparkify("run", **there).status == 0
+        before = project.sparkify(*count, **there).out
+        much_to_load(project, 60_000)
+        message = project.sparkify("run", **there).error
+        assert (
+            message
+            == f"{disk}/w.duckdb: the disk is full. Nothing was changed; make room and run again."
+        )
+        assert project.sparkify(*count, **there).out == before
+        subprocess.run(["mount", "-o", "remount,size=200m", str(disk)], check=True)
+        assert project.sparkify("run", **there).status == 0
+        assert (
+            int(project.sparkify(*count, **there).out.split()[1]) == int(before.split()[1]) + 60_000
+        )

@@ -163,4 +163,5 @@ def _raise_failures(results: "Sequence[RunResult]") -> None:
         if not isinstance(error, SparkifyError):
             raise error
     if failures:
-        raise RunFailedError("\n".join(str(error) for error in failures)) from failures[0]
+        # Two tables may fail for one reason, such as a full disk: it is told once.
+        raise RunFailedError("\n".join(dict.fromkeys(map(str, failures)))) from failures[0]
