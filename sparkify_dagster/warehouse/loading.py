@@ -5,7 +5,7 @@ the audits. What a line must be is decided in parsing, which files are read in t
 """
 
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date
@@ -108,8 +108,12 @@ def _stage(
     session: Session, load: Load, files: Sequence[LakeFile], staged: Sequence[StagedFile]
 ) -> _Tally:
     tally = _Tally()
-    with closing(load.lake.read(files)) as chunks:
-        for batch, parsed in _ahead(_parsed(load.rules, chunks, files)):
+    # Closed in this order: first the thread that reads ahead, then what it reads from.
+    with (
+        closing(load.lake.read(files)) as chunks,
+        closing(_ahead(_parsed(load.rules, chunks, files))) as batches,
+    ):
+        for batch, parsed in batches:
             session.stage(load.rules.table, parsed.rows, staged)
             _quarantine(session, load.source, staged, parsed.rejected, tally)
             tally.lines.update(batch.counts)
@@ -144,7 +148,7 @@ def _parsed(
         yield batch, parse(rules, batch)
 
 
-def _ahead(items: Iterator[_T]) -> Iterator[_T]:
+def _ahead(items: Iterator[_T]) -> Generator[_T, None, None]:
     """The same items, made ready while the engine works on those before."""
     from concurrent.futures import ThreadPoolExecutor
 

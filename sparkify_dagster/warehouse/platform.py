@@ -225,8 +225,10 @@ class Platform:
         asked = days if self.catalogue.is_daily(table) else None
         if outcomes and (asked is None or changed.issuperset(days_between(asked))):
             return outcomes
-        checks = [c for c in self.catalogue.checks_of(table) if not self.compares_lake(c)]
-        return warn_about(session, checks, outcomes, asked)
+        return warn_about(session, self._checks_of_rows(table), outcomes, asked)
+
+    def _checks_of_rows(self, table: str) -> list[Check]:
+        return [c for c in self.catalogue.checks_of(table) if not self.compares_lake(c)]
 
     def _load(
         self,
@@ -250,8 +252,7 @@ class Platform:
         )
         loaded = load_files(session, load, dependents)
         dependents.mark_stale()
-        checks = [c for c in self.catalogue.checks_of(table) if not self.compares_lake(c)]
-        outcomes = audit(session, checks, changed_only=True)
+        outcomes = audit(session, self._checks_of_rows(table), changed_only=True)
         for name in self.catalogue.ledger_tables:
             audit(session, self.catalogue.checks_of(name), changed_only=True)
         session.execute(ledger.statement("clear loading"))
