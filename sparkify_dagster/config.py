@@ -124,6 +124,28 @@ def lake_file(given: Given) -> str:
     return lake_folder(given)
 
 
+def scratch_folder(given: Given) -> str:
+    if not re.fullmatch(r"s3://[A-Za-z0-9][A-Za-z0-9._-]*/[^/].*", given.text):
+        raise ValueError  # a whole bucket is not scratch: what is in the prefix gets deleted
+    return given.text.rstrip("/")
+
+
+def certificates(given: Given) -> str:
+    return given.text if given.text == "system" else str(local_file(given))
+
+
+def network(given: Given) -> str:
+    import ipaddress
+
+    return str(ipaddress.IPv4Network(given.text))
+
+
+def yes_or_no(given: Given) -> bool:
+    if given.text.lower() not in ("yes", "no"):
+        raise ValueError
+    return given.text.lower() == "yes"
+
+
 def is_secret(key: str) -> bool:
     return any(word in key for word in ("PASSWORD", "SECRET", "TOKEN"))
 
@@ -141,18 +163,17 @@ def read_given(
     environ: Mapping[str, str],
     here: Path,
     keys: Keys,
-    free_section: str,
 ) -> tuple[dict[tuple[str, str], Given], list[str]]:
     """All values by section and key, those of the environment first, and what is wrong.
 
     Relative paths start from the folder of ``file``; in the environment from ``here``, because a
-    shell user means the shell's folder. ``free_section`` may have any keys, which are not read.
+    shell user means the shell's folder.
     """
     parser, problems = _parse_ini(content)
     problems = [f"{problem} ({file.name})" for problem in problems]
     for section in parser.sections():
-        if section not in keys and section != free_section:
-            meant = _meant(section, [*keys, free_section])
+        if section not in keys:
+            meant = _meant(section, list(keys))
             problems.append(f"[{_name(section)}] is not a section ({file.name}): {meant}")
     given: dict[tuple[str, str], Given] = {}
     for section, known in keys.items():

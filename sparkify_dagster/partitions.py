@@ -12,7 +12,7 @@ from typing import NamedTuple
 import dagster as dg
 
 from sparkify_dagster.errors import SparkifyError
-from sparkify_dagster.settings import PartitionSettings
+from sparkify_dagster.sections import PartitionSettings
 
 RANGE_START_TAG = "dagster/asset_partition_range_start"
 RANGE_END_TAG = "dagster/asset_partition_range_end"

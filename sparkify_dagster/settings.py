@@ -7,9 +7,7 @@ dwh.cfg itself, and nothing downstream looks at dwh.cfg or at SPARKIFY_* variabl
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date
-from enum import StrEnum
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +15,27 @@ from sparkify_dagster.config import (
     PREFIX,
     Key,
     absolute,
-    choice,
-    day,
-    key,
     keys_of,
-    lake_file,
     lake_folder,
-    local_file,
-    number,
-    optional,
     parse_section,
     read_given,
     shown,
-    text,
 )
 from sparkify_dagster.errors import SparkifyError
+from sparkify_dagster.sections import (
+    LAKE,
+    ClusterSettings,
+    DuckDBSettings,
+    DwhSettings,
+    Engine,
+    IamRoleSettings,
+    LoadSettings,
+    Login,
+    PartitionSettings,
+    S3Settings,
+    SslMode,
+    WarehouseSettings,
+)
 from sparkify_dagster.sources import SOURCES
 
 CONFIG_FILE_NAME = "dwh.cfg"
@@ -45,111 +49,15 @@ class SettingsError(SparkifyError):
         self.problems = tuple(problems) or (summary,)
 
 
-class Engine(StrEnum):
-    DUCKDB = "duckdb"
-    POSTGRES = "postgres"
-    REDSHIFT = "redshift"
-
-
 _DEFAULT_SCHEMAS = {Engine.DUCKDB: "main", Engine.POSTGRES: "public", Engine.REDSHIFT: "public"}
+# On DuckDB the only server there can be is the one that `sparkify cluster create` makes.
 _DEFAULT_PORTS = {Engine.DUCKDB: 5439, Engine.POSTGRES: 5432, Engine.REDSHIFT: 5439}
-
-_LAKE = "a folder of this machine or s3://bucket/prefix"
-_URL = r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[^\s?#@]*)?"
-_HOST = r"|[A-Za-z0-9._-]+|[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*|/[^\s@?]+"
-_ROLE = r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+"
-_DAY = "a day as YYYY-MM-DD, from 1970-01-01 to 2199-12-31"
-
-
-@dataclass(frozen=True)
-class WarehouseSettings:
-    engine: Engine = field(metadata=key(choice(Engine), "duckdb, postgres or redshift", "duckdb"))
-    schema: str = field(  # 57: with `_state` behind it, it is still a name for PostgreSQL
-        metadata=key(
-            text("|(?!pg_)[a-z_][a-z0-9_]{0,56}"),
-            "nothing, or a name of at most 57 small letters, digits and _, not beginning with pg_",
-        )
-    )
-
-
-@dataclass(frozen=True)
-class DuckDBSettings:
-    path: Path = field(
-        metadata=key(local_file, "a file of this machine", "warehouse/sparkify.duckdb")
-    )
-    memory_limit: str = field(
-        metadata=key(
-            text(r"(?i:(?=.*[1-9])[0-9]{1,9}(\.[0-9]{1,3})? ?[KMGT]i?B)"),
-            "an amount of memory such as 1GB or 800MB",
-            "1GB",
-        )
-    )
-    threads: int | None = field(
-        metadata=key(optional(number(int, 1, 1024)), "nothing, or a whole number from 1 to 1024")
-    )
-    lock_timeout: float = field(
-        metadata=key(number(float, 0, 86400), "seconds, from 0 to 86400", "600")
-    )
-
-
-@dataclass(frozen=True)
-class ClusterSettings:
-    """The server of the engines postgres and redshift; empty texts where DuckDB needs none."""
-
-    host: str = field(metadata=key(text(_HOST), "a host name, without port and database"))
-    db_name: str = field(metadata=key(text(r"|[^\s=/:@?]+"), "the name of a database"))
-    db_user: str = field(metadata=key(text(r"|(IAMR?:)?[^\s=/:?]+"), "the name of a user"))
-    db_password: str = field(repr=False, metadata=key(text(".*"), "a password"))
-    db_port: int = field(
-        metadata=key(optional(number(int, 1, 65535)), "nothing, or a whole number from 1 to 65535")
-    )
-
-
-@dataclass(frozen=True)
-class _IamRoleSettings:
-    arn: str | None = field(
-        metadata=key(optional(text(f"{_ROLE}(,{_ROLE})*")), "arn:aws:iam::<account>:role/<name>")
-    )
-
-
-@dataclass(frozen=True)
-class S3Settings:
-    """Where the lake is: every place is an absolute local path or an s3:// URI.
-
-    ``prefixes`` holds the place of each declared source by its key, such as LOG_DATA.
-    """
-
-    prefixes: Mapping[str, str]
-    log_jsonpath: str | None = field(
-        metadata=key(optional(lake_file), "a file of this machine or s3://bucket/key")
-    )
-    region: str = field(
-        metadata=key(text("[a-z0-9][a-z0-9-]*"), "the name of a region", "us-west-2")
-    )
-    endpoint_url: str | None = field(
-        metadata=key(optional(text(_URL)), "http(s)://host[:port] without user and password")
-    )
-
-    @property
-    def log_data(self) -> str:
-        return self.prefixes["LOG_DATA"]
-
-    @property
-    def song_data(self) -> str:
-        return self.prefixes["SONG_DATA"]
-
-
-@dataclass(frozen=True)
-class PartitionSettings:
-    first_day: date = field(metadata=key(day, _DAY, required=True))
-    last_day: date | None = field(metadata=key(optional(day), f"nothing, or {_DAY}"))
-
-
-@dataclass(frozen=True)
-class LoadSettings:
-    max_reject_ratio: float = field(
-        metadata=key(number(float, 0, 1), "a number from 0 to 1 (0.01 is one percent)", "0.01")
-    )
+# A PostgreSQL server often has no certificate; a Redshift warehouse always has one.
+_DEFAULT_SSLMODES = {
+    Engine.DUCKDB: SslMode.PREFER,
+    Engine.POSTGRES: SslMode.PREFER,
+    Engine.REDSHIFT: SslMode.VERIFY_FULL,
+}
 
 
 @dataclass(frozen=True)
@@ -162,6 +70,7 @@ class Settings:
     duckdb: DuckDBSettings
     cluster: ClusterSettings
     iam_role_arn: str | None
+    dwh: DwhSettings
     s3: S3Settings
     partitions: PartitionSettings
     load: LoadSettings
@@ -171,28 +80,37 @@ KEYS = {
     "WAREHOUSE": keys_of(WarehouseSettings),
     "DUCKDB": keys_of(DuckDBSettings),
     "CLUSTER": keys_of(ClusterSettings),
-    "IAM_ROLE": keys_of(_IamRoleSettings),
+    "IAM_ROLE": keys_of(IamRoleSettings),
     "S3": {
-        **{s.setting: Key(lake_folder, _LAKE, "", required=True) for s in SOURCES},
+        **{s.setting: Key(lake_folder, LAKE, "", required=True) for s in SOURCES},
         **keys_of(S3Settings),
     },
     "PARTITIONS": keys_of(PartitionSettings),
     "LOAD": keys_of(LoadSettings),
+    "DWH": keys_of(DwhSettings),
 }
-FREE_SECTION = "DWH"  # its keys belong to the commands that create a cluster
 
 
-def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
-    """Read ``path``, else SPARKIFY_CONFIG, else the nearest dwh.cfg at or above this folder."""
+def load_settings(
+    path: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    *,
+    server_exists: bool = True,
+) -> Settings:
+    """Read ``path``, else SPARKIFY_CONFIG, else the nearest dwh.cfg at or above this folder.
+
+    Who is about to create the server says that it does not exist: then the keys that only it can
+    tell (host, role, ...) may be missing.
+    """
     environ = os.environ if environ is None else environ
     here = _working_directory()
     file = _find_file(path, environ, here)
-    given, problems = read_given(file, _content(file), environ, here, KEYS, FREE_SECTION)
+    given, problems = read_given(file, _content(file), environ, here, KEYS)
     values: dict[str, dict[str, Any]] = {}
     for section, keys in KEYS.items():
         values[section], wrong = parse_section(section, keys, given, file)
         problems += wrong
-    problems += _contradictions(values)
+    problems += _contradictions(values, server_exists=server_exists)
     home, wrong = _home(file, environ)
     problems += wrong
     if problems:
@@ -201,6 +119,7 @@ def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = 
     engine = values["WAREHOUSE"]["engine"]
     values["WAREHOUSE"]["schema"] = values["WAREHOUSE"]["schema"] or _DEFAULT_SCHEMAS[engine]
     values["CLUSTER"]["db_port"] = values["CLUSTER"]["db_port"] or _DEFAULT_PORTS[engine]
+    values["CLUSTER"]["sslmode"] = values["CLUSTER"]["sslmode"] or _DEFAULT_SSLMODES[engine]
     prefixes = {s.setting: values["S3"].pop(s.setting.lower()) for s in SOURCES}
     return Settings(
         config_file=file,
@@ -208,8 +127,9 @@ def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = 
         warehouse=WarehouseSettings(**values["WAREHOUSE"]),
         duckdb=DuckDBSettings(**values["DUCKDB"]),
         cluster=ClusterSettings(**values["CLUSTER"]),
-        iam_role_arn=_IamRoleSettings(**values["IAM_ROLE"]).arn,
+        iam_role_arn=IamRoleSettings(**values["IAM_ROLE"]).arn,
         s3=S3Settings(prefixes=prefixes, **values["S3"]),
+        dwh=DwhSettings(**values["DWH"]),
         partitions=PartitionSettings(**values["PARTITIONS"]),
         load=LoadSettings(**values["LOAD"]),
     )
@@ -260,20 +180,83 @@ def _home(file: Path, environ: Mapping[str, str]) -> tuple[Path, list[str]]:
     return home, [f"DAGSTER_HOME = {shown(given)} (environment): {expected}"]
 
 
-def _contradictions(values: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def _contradictions(values: Mapping[str, Mapping[str, Any]], *, server_exists: bool) -> list[str]:
     """What single keys cannot tell. A key with a problem of its own is not in ``values``."""
-    problems = []
-    engine = values["WAREHOUSE"].get("engine", Engine.DUCKDB)
-    if engine is not Engine.DUCKDB:
-        problems = [
-            f"[CLUSTER] {name.upper()} is missing or empty: [WAREHOUSE] ENGINE = {engine} needs it"
-            for name in ("host", "db_name", "db_user")
-            if values["CLUSTER"].get(name) == ""
-        ]
+    engine = values["WAREHOUSE"].get("engine", Engine.DUCKDB) if server_exists else Engine.DUCKDB
+    problems = [
+        f"[{section}] {name.upper()} is missing or empty: {why} needs it"
+        for section, name, why in _needed(engine, values["CLUSTER"])
+        if not values[section].get(name, "has a problem of its own")
+    ]
     first, last = (values["PARTITIONS"].get(name) for name in ("first_day", "last_day"))
     if first and last and first > last:
         problems.append(
             f"[PARTITIONS] FIRST_DAY = {first} is after LAST_DAY = {last}:"
             " expected a first day that is not after the last"
         )
-    return problems
+    problems += _wide_open(values["DWH"]) + _scratch_in_lake(values["S3"])
+    return problems + (_login_of_another(engine, values["CLUSTER"]) if server_exists else [])
+
+
+def _wide_open(dwh: Mapping[str, Any]) -> list[str]:
+    """0.0.0.0/0, and what is nearly that: nobody's own network is larger than a /8."""
+    cidr = dwh.get("allowed_cidr")
+    if not cidr or int(cidr.partition("/")[2]) >= 8 or dwh.get("allow_any_address", True):
+        return []
+    return [
+        f"[DWH] ALLOWED_CIDR = {cidr} opens the warehouse to everybody: name the addresses"
+        " that need it, or say ALLOW_ANY_ADDRESS = yes"
+    ]
+
+
+def _scratch_in_lake(s3: Mapping[str, Any]) -> list[str]:
+    """Scratch is emptied, and what is below a prefix of the lake is loaded: they must not meet."""
+    scratch = s3.get("scratch")
+    if not scratch:
+        return []
+    lake = {s.setting: s3.get(s.setting.lower()) for s in SOURCES}
+    lake["LOG_JSONPATH"] = s3.get("log_jsonpath")
+    return [
+        f"[S3] SCRATCH = {scratch} and {name} = {place} overlap: expected a prefix of its own,"
+        " because it is emptied"
+        for name, place in lake.items()
+        if place and _meet(scratch, place)
+    ]
+
+
+def _meet(one: str, other: str) -> bool:
+    one, other = (f"{place.rstrip('/')}/" for place in (one, other))
+    return one.startswith(other) or other.startswith(one)
+
+
+def _login_of_another(engine: Engine, cluster: Mapping[str, Any]) -> list[str]:
+    if cluster.get("login") is not Login.IAM:
+        return []
+    if engine is Engine.POSTGRES:
+        return ["[CLUSTER] LOGIN = iam is for redshift: expected password or secret on postgres"]
+    if cluster.get("workgroup") and cluster.get("cluster_identifier"):
+        return [
+            "[CLUSTER] WORKGROUP and CLUSTER_IDENTIFIER are both set: expected only the one that"
+            " LOGIN = iam is for"
+        ]
+    return []
+
+
+def _needed(engine: Engine, cluster: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """The keys that an engine and a way to log in cannot do without: section, name and why."""
+    if engine is Engine.DUCKDB:
+        return []
+    why = f"[WAREHOUSE] ENGINE = {engine}"
+    needed = [("CLUSTER", name, why) for name in ("host", "db_name")]
+    if engine is Engine.REDSHIFT:
+        needed += [("IAM_ROLE", "arn", why), ("S3", "scratch", why)]
+    login = cluster.get("login")
+    by = f"[CLUSTER] LOGIN = {login}"
+    if login is Login.SECRET:
+        needed.append(("CLUSTER", "secret_id", by))
+    elif login is Login.PASSWORD:
+        needed.append(("CLUSTER", "db_user", why))
+    elif login is Login.IAM and engine is Engine.REDSHIFT and not cluster.get("workgroup", ""):
+        needed.append(("CLUSTER", "cluster_identifier", f"{by} without WORKGROUP"))
+        needed.append(("CLUSTER", "db_user", by))
+    return needed

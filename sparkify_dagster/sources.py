@@ -19,6 +19,8 @@ class Source:
     `setting` is the key of `[S3]` in dwh.cfg that names the prefix. The files of a `dated` source
     carry their day at the start of the file name; the day becomes `log_date`.
     `epoch_times` are timestamp columns made from a column of epoch milliseconds.
+    Files that are large enough to be worth a request each (`copied`) may be read by the warehouse
+    itself, where it can.
     """
 
     name: str
@@ -27,6 +29,7 @@ class Source:
     description: str
     dated: bool
     epoch_times: dict[str, str] = field(default_factory=dict)
+    copied: bool = False
 
     def day_of(self, key: str) -> date | None:
         """The day in a file's name; None for an undated source or a name without a day."""
@@ -51,6 +54,7 @@ SOURCES: tuple[Source, ...] = (
         description="User activity, one JSON object a line, one or more files a day.",
         dated=True,
         epoch_times={"event_time": "ts"},
+        copied=True,
     ),
     Source(
         name="song_data",

@@ -78,13 +78,17 @@ class S3Lake:
         todo = prefetch.blocks(files, CHUNK_BYTES, block_files=1)
         return prefetch.read(
             todo,
-            lambda: S3Fetcher(self._store, self._place, self.url, self._patience),
+            lambda: S3Fetcher(self.store, self._place, self.url, self._patience),
             self._budget,
             self.url,
         )
 
+    def explain(self, error: Exception, url: str) -> str:
+        """What a failed request for `url` means, without what is secret in the error."""
+        return explain(error, self._place, url, listing=False)
+
     @cached_property
-    def _store(self) -> S3Store:
+    def store(self) -> S3Store:
         from obstore.store import S3Store
 
         place = self._place
@@ -124,7 +128,7 @@ class S3Lake:
         problem = ""
         for _ in range(LISTING_TRIES):
             try:
-                return obstore.list(self._store, chunk_size=1000).collect()
+                return obstore.list(self.store, chunk_size=1000).collect()
             except (obstore.exceptions.BaseError, OSError) as error:
                 problem = explain(error, self._place, self.uri, listing=True)
                 # obstore repeats failed requests, but not one whose answer breaks off.
@@ -144,7 +148,7 @@ class S3Lake:
         if "." in key.rpartition("/")[2]:
             return False
         try:
-            obstore.head(self._store, key)
+            obstore.head(self.store, key)
         except FileNotFoundError:
             return True
         except obstore.exceptions.BaseError:
@@ -161,7 +165,7 @@ class S3Lake:
         if self._place.endpoint is None:
             return
         try:
-            obstore.head(self._store, PROBE)
+            obstore.head(self.store, PROBE)
         except (obstore.exceptions.BaseError, OSError) as error:
             if isinstance(error, (FileNotFoundError, obstore.exceptions.PermissionDeniedError)):
                 return

@@ -7,7 +7,7 @@ catalogue. How a file is read is the parser's business, how DDL is written is ``
 from dataclasses import dataclass
 from re import compile as compile_pattern
 
-from sparkify_dagster.tables.ddl import create_table
+from sparkify_dagster.tables.ddl import create_indexes, create_table
 from sparkify_dagster.tables.names import TableError, check_identifier
 
 _INTEGERS = frozenset({"SMALLINT", "INTEGER", "BIGINT"})
@@ -125,7 +125,11 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table, as its file says it. ``json_style`` is set where rows come from JSON."""
+    """One table, as its file says it.
+
+    ``json_style`` is set where rows come from JSON. ``indexes`` are columns by which parts of the
+    table are looked up, beside its sort key.
+    """
 
     name: str
     description: str
@@ -136,6 +140,7 @@ class Table:
     dist_style: str
     dist_key: str | None
     sort_key: tuple[str, ...]
+    indexes: tuple[str, ...]
     json_style: str | None
     source_text: str
 
@@ -156,6 +161,7 @@ class Table:
         self._check_distinct("column list", names)
         self._check_key("PRIMARY KEY", self.primary_key)
         self._check_key("SORTKEY", self.sort_key)
+        self._check_key("`-- index:`", self.indexes)
         self._check_key("DISTKEY", (self.dist_key,) if self.dist_key else ())
         for reference in self.references:
             self._check_key("FOREIGN KEY", reference.columns)
@@ -225,6 +231,10 @@ class Table:
     def ddl(self, engine: str, schema: str) -> str:
         """The CREATE TABLE IF NOT EXISTS statement for ``engine`` in ``schema``."""
         return create_table(self, engine, schema)
+
+    def index_ddl(self, engine: str, schema: str) -> tuple[str, ...]:
+        """The CREATE INDEX IF NOT EXISTS statements that belong to the table on ``engine``."""
+        return create_indexes(self, engine, schema)
 
 
 def _json_key(name: str, style: str) -> str:

@@ -3,6 +3,7 @@
     -- What the table is for.
     -- grain: one listener
     -- json: camelCase                     (only where rows come from JSON lines)
+    -- index: gender, level                (beside the sort key, where an engine has indexes)
     --
     -- Notes, any number of lines.
     CREATE TABLE IF NOT EXISTS users (
@@ -53,6 +54,7 @@ class _Draft:
     dist_style: str = "AUTO"
     dist_key: str | None = None
     sort_key: tuple[str, ...] = ()
+    indexes: tuple[str, ...] = ()
     comma: bool = True
     complete: bool = False
 
@@ -86,6 +88,7 @@ def parse_table(text: str) -> Table:
         dist_style=draft.dist_style,
         dist_key=draft.dist_key,
         sort_key=draft.sort_key,
+        indexes=draft.indexes,
         json_style=draft.json_style,
         source_text=text,
     )
@@ -103,6 +106,8 @@ def _read_header(draft: _Draft, code: str, comment: str) -> bool:
         draft.grain = value.strip()
     elif colon and word == "json":
         draft.json_style = value.strip()
+    elif colon and word == "index":
+        draft.indexes = _names(value)
     elif comment and not draft.grain:
         draft.purpose.append(comment)
     return False

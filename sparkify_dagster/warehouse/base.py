@@ -4,15 +4,19 @@ One module per engine implements this; loading, transforms and audits use nothin
 come from the `.sql` files as they are, with values bound by name (`:name`).
 """
 
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from sparkify_dagster.errors import SparkifyError
+from sparkify_dagster.lake import Lake
+from sparkify_dagster.sources import Source
 from sparkify_dagster.tables import Table
+from sparkify_dagster.warehouse.line_rules import LineRules
 from sparkify_dagster.warehouse.reports import Rows, Value
 
 if TYPE_CHECKING:
@@ -20,6 +24,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Notify = Callable[[str], None]
+_T = TypeVar("_T")
+# A value's place in a statement: `:name`, but not the type of `x::date`.
+PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)\b")
+WRITES = re.compile(r"\s*(INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
 
 
 class WarehouseError(SparkifyError):
@@ -36,6 +44,18 @@ class StagedFile:
 
     key: str
     day: date | None
+
+
+@dataclass(frozen=True)
+class CopiedFile:
+    """What became of the lines of a file that the warehouse read itself.
+
+    `rejected` has the number of each line that is not a row, and why.
+    """
+
+    index: int
+    rows: int
+    rejected: tuple[tuple[int, str], ...]
 
 
 class Session(ABC):
@@ -60,8 +80,35 @@ class Session(ABC):
         """Append rows; fast for tens of thousands."""
 
     @abstractmethod
-    def stage(self, table: Table, rows: "pa.Table", files: Sequence[StagedFile]) -> int:
-        """Append parsed rows (see `parsing.Parsed`) with the key and the day of their files."""
+    def staging(
+        self, table: Table, files: Sequence[StagedFile]
+    ) -> "AbstractContextManager[Callable[[pa.Table], None]]":
+        """Take parsed rows (see `parsing.Parsed`), a batch a call.
+
+        At the end of the block they are in the table, with the key and the day of their files.
+        """
+
+    def copies(self, source: Source, lake: Lake) -> bool:
+        """Whether files of this source can go from the lake to the warehouse without us."""
+        del source, lake
+        return False
+
+    def copy(
+        self,
+        source: Source,
+        rules: LineRules,
+        lake: Lake,
+        files: Sequence[StagedFile],
+        max_reject_ratio: float,
+    ) -> Iterator[CopiedFile]:
+        """Let the warehouse read files itself: what became of each, for those where that worked.
+
+        A file that is left out has something in it that only the line rules can judge.
+        """
+        raise NotImplementedError(f"{type(self).__name__} copies nothing")
+
+    def analyze(self, table: str) -> None:  # noqa: B027 - nothing to do is a right answer
+        """Let the planner know the table, of which a large part is new."""
 
     def fetch(
         self, sql: str, params: Mapping[str, Value] | None = None
@@ -79,19 +126,34 @@ class Warehouse(ABC):
 
     engine: str
     schema: str
+    one_process: bool = False
+    """Whether only one process at a time can use it, readers included."""
 
     @property
     def state_schema(self) -> str:
         """Where the platform's own bookkeeping lives, out of the analysts' sight."""
         return f"{self.schema}_state"
 
+    @property
     @abstractmethod
-    def write(self, notify: Notify) -> AbstractContextManager[Session]:
+    def location(self) -> str:
+        """Where the tables are, for people: a file, or a server and database; never a secret."""
+
+    @abstractmethod
+    def write(self, notify: Notify, run_id: str = "") -> AbstractContextManager[Session]:
         """One transaction: committed at the end of the block, rolled back by any exception.
+
+        Writers take turns; a reader sees what was committed before. Where the engine can show who
+        is connected, it shows `run_id`.
 
         Raises:
             WarehouseBusyError: if others kept the warehouse for longer than configured.
         """
+
+    def transact(self, work: Callable[[Session], _T], notify: Notify, run_id: str = "") -> _T:
+        """Do `work` in one transaction; again, from its start, where an engine may lose one."""
+        with self.write(notify, run_id) as session:
+            return work(session)
 
     @abstractmethod
     def read(self, notify: Notify) -> AbstractContextManager[Session]:

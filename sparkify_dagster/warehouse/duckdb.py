@@ -9,14 +9,16 @@ import random
 import re
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sparkify_dagster.settings import DuckDBSettings
+from sparkify_dagster.sections import DuckDBSettings
 from sparkify_dagster.tables import Table
 from sparkify_dagster.warehouse.base import (
+    PARAMETER,
+    WRITES,
     Notify,
     Session,
     StagedFile,
@@ -31,9 +33,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-_PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)\b")
 _HOLDER = re.compile(r"PID (\d+)")
-_WRITES = re.compile(r"\s*(INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
 
 
 def _holder(message: str) -> str | None:
@@ -52,7 +52,7 @@ class DuckDBSession(Session):
 
     def execute(self, sql: str, params: Mapping[str, Value] | None = None) -> int:
         result = self._run(sql, params)
-        if not _WRITES.match(sql):
+        if not WRITES.match(sql):
             return 0
         row = result.fetchone()
         return int(row[0]) if row else 0
@@ -78,7 +78,10 @@ class DuckDBSession(Session):
         with self._registered("new_rows", pa.Table.from_arrays(arrays, names=list(columns))):
             self._run(f"INSERT INTO {table} ({names}) SELECT {names} FROM new_rows", None)
 
-    def stage(self, table: Table, rows: "pa.Table", files: Sequence[StagedFile]) -> int:
+    @contextmanager
+    def staging(
+        self, table: Table, files: Sequence[StagedFile]
+    ) -> "Iterator[Callable[[pa.Table], None]]":
         import pyarrow as pa
 
         staged = pa.table(
@@ -89,18 +92,23 @@ class DuckDBSession(Session):
             }
         )
         names = ", ".join(table.column_names)
-        with self._registered("parsed", rows), self._registered("staged_files", staged):
-            return self.execute(
-                f"INSERT INTO {table.name} ({names})\n"
-                f"SELECT {names} FROM parsed INNER JOIN staged_files USING (file)"
-            )
+
+        def append(rows: "pa.Table") -> None:
+            with self._registered("parsed", rows):
+                self.execute(
+                    f"INSERT INTO {table.name} ({names})\n"
+                    f"SELECT {names} FROM parsed INNER JOIN staged_files USING (file)"
+                )
+
+        with self._registered("staged_files", staged):
+            yield append
 
     def _run(self, sql: str, params: Mapping[str, Value] | None) -> "duckdb.DuckDBPyConnection":
         if params is None:
             return self._connection.execute(sql)
-        named = set(_PARAMETER.findall(sql))
+        named = set(PARAMETER.findall(sql))
         values = {name: value for name, value in params.items() if name in named}
-        return self._connection.execute(_PARAMETER.sub(r"$\1", sql), values)
+        return self._connection.execute(PARAMETER.sub(r"$\1", sql), values)
 
     @contextmanager
     def _registered(self, name: str, table: object) -> Iterator[None]:
@@ -121,6 +129,7 @@ class DuckDBWarehouse(Warehouse):
     """A DuckDB file; see `Warehouse`."""
 
     engine = "duckdb"
+    one_process = True
 
     def __init__(self, settings: DuckDBSettings, schema: str) -> None:
         self.schema = schema
@@ -130,11 +139,15 @@ class DuckDBWarehouse(Warehouse):
     def path(self) -> Path:
         return self._settings.path
 
+    @property
+    def location(self) -> str:
+        return str(self.path)
+
     def exists(self) -> bool:
         return self.path.exists()
 
     @contextmanager
-    def write(self, notify: Notify) -> Iterator[Session]:
+    def write(self, notify: Notify, run_id: str = "") -> Iterator[Session]:
         import duckdb
 
         try:

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.lake import Chunk, Lake, LakeFile
+from sparkify_dagster.lake.base import changed
 from sparkify_dagster.sources import Source
 from sparkify_dagster.warehouse import ledger
 from sparkify_dagster.warehouse.base import Session, StagedFile
@@ -25,6 +26,8 @@ from sparkify_dagster.warehouse.transforms import Dependents
 REASONS_TOLD = 3
 # Batches that wait for the engine: it never waits for a slow one, and few are in memory.
 _AHEAD = 2
+# From here on, statistics that are older than the load would mislead the planner.
+_MANY_ROWS = 10_000
 _T = TypeVar("_T")
 
 
@@ -43,13 +46,13 @@ class Loaded:
 
 @dataclass
 class _Tally:
-    """Counts of the files being read, by their index."""
+    """Counts of the files being read, by their key."""
 
-    lines: Counter[int] = field(default_factory=Counter)
-    rejects: Counter[int] = field(default_factory=Counter)
+    lines: Counter[str] = field(default_factory=Counter)
+    rejects: Counter[str] = field(default_factory=Counter)
     told: dict[date | None, list[str]] = field(default_factory=dict)
     """The first reasons of each day."""
-    unknown: Counter[tuple[int, str]] = field(default_factory=Counter)
+    unknown: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True)
@@ -79,15 +82,22 @@ def load_files(session: Session, load: Load, dependents: Dependents) -> Loaded:
     if load.plan.changed or load.plan.repeated:
         dependents.note()
         loaded.removed = _remove_rows(session, load)
-    tally = _stage(session, load, files, staged)
+    tally = _Tally()
+    if session.copies(source, load.lake):
+        _copy(session, load, staged, tally)
+    left = [i for i, file in enumerate(files) if file.key not in tally.lines]
+    if left:
+        _stage(session, load, [files[i] for i in left], [staged[i] for i in left], tally)
     dependents.note()
-    for index, file in enumerate(files):
-        lines, bad = tally.lines[index], tally.rejects[index]
-        report = FileReport(file.key, staged[index].day, file.size, lines, lines - bad, bad)
+    for file, place in zip(files, staged, strict=True):
+        lines, bad = tally.lines[file.key], tally.rejects[file.key]
+        report = FileReport(file.key, place.day, file.size, lines, lines - bad, bad)
         loaded.reports.append((file, report))
     _refuse_too_many(session, load, loaded, tally)
-    _write_unknown_keys(session, source, staged, tally)
+    _write_unknown_keys(session, source, tally)
     ledger.write_ledger(session, source.table, loaded.reports, load.versions, load.run_id)
+    if sum(report.rows for _, report in loaded.reports) >= _MANY_ROWS:
+        session.analyze(source.table)
     for (_, key), lines in tally.unknown.items():
         loaded.unknown_keys[key] += lines
     return loaded
@@ -104,21 +114,41 @@ def _remove_rows(session: Session, load: Load) -> int:
     return removed
 
 
+def _copy(session: Session, load: Load, staged: Sequence[StagedFile], tally: _Tally) -> None:
+    """Have the warehouse read the files, and see that it read the versions that were listed."""
+    copying = session.copy(load.source, load.rules, load.lake, staged, load.max_reject_ratio)
+    for copied in copying:
+        file = staged[copied.index]
+        tally.lines[file.key] = copied.rows + len(copied.rejected)
+        rejected = [Rejected(copied.index, line, why, None) for line, why in copied.rejected]
+        _quarantine(session, load.source, staged, rejected, tally)
+    now = {file.key: file.etag for file in load.lake.list()}
+    for listed in load.plan.to_read:
+        if listed.key in tally.lines and now.get(listed.key) != listed.etag:
+            raise changed(load.lake.url(listed.key))
+
+
 def _stage(
-    session: Session, load: Load, files: Sequence[LakeFile], staged: Sequence[StagedFile]
-) -> _Tally:
-    tally = _Tally()
+    session: Session,
+    load: Load,
+    files: Sequence[LakeFile],
+    staged: Sequence[StagedFile],
+    tally: _Tally,
+) -> None:
+    tally.lines.update({file.key: 0 for file in files})
     # Closed in this order: first the thread that reads ahead, then what it reads from.
     with (
+        session.staging(load.rules.table, staged) as append,
         closing(load.lake.read(files)) as chunks,
         closing(_ahead(_parsed(load.rules, chunks, files))) as batches,
     ):
         for batch, parsed in batches:
-            session.stage(load.rules.table, parsed.rows, staged)
+            append(parsed.rows)
             _quarantine(session, load.source, staged, parsed.rejected, tally)
-            tally.lines.update(batch.counts)
-            tally.unknown.update(parsed.unknown_keys)
-    return tally
+            for file, lines in batch.counts.items():
+                tally.lines[staged[file].key] += lines
+            for (file, key), lines in parsed.unknown_keys.items():
+                tally.unknown[staged[file].key, key] += lines
 
 
 def _quarantine(
@@ -135,10 +165,11 @@ def _quarantine(
         [(source.table, staged[r.file].key, r.line, r.reason, r.raw) for r in rejected],
     )
     for line in rejected:
-        tally.rejects[line.file] += 1
-        told = tally.told.setdefault(staged[line.file].day, [])
+        file = staged[line.file]
+        tally.rejects[file.key] += 1
+        told = tally.told.setdefault(file.day, [])
         if len(told) < REASONS_TOLD:
-            told.append(f"{staged[line.file].key} line {line.line}: {line.reason}")
+            told.append(f"{file.key} line {line.line}: {line.reason}")
 
 
 def _parsed(
@@ -185,10 +216,6 @@ def _refuse_too_many(session: Session, load: Load, loaded: Loaded, tally: _Tally
         )
 
 
-def _write_unknown_keys(
-    session: Session, source: Source, staged: Sequence[StagedFile], tally: _Tally
-) -> None:
-    unknown = [
-        (source.table, staged[file].key, key, lines) for (file, key), lines in tally.unknown.items()
-    ]
+def _write_unknown_keys(session: Session, source: Source, tally: _Tally) -> None:
+    unknown = [(source.table, file, key, lines) for (file, key), lines in tally.unknown.items()]
     session.insert("unknown_keys", ("table_name", "key", "json_key", "lines"), unknown)

@@ -35,12 +35,15 @@ _MOST_UNKNOWN_KEYS = 32
 
 @dataclass(frozen=True)
 class Rejected:
-    """A line that did not become a row; `file` is an index into the files being read."""
+    """A line that did not become a row; `file` is an index into the files being read.
+
+    `raw` is its text, where this process has seen it.
+    """
 
     file: int
     line: int
     reason: str
-    raw: str
+    raw: str | None
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from sparkify_dagster.lake import Lake, LakeFile, open_lake
-from sparkify_dagster.settings import Engine, Settings
+from sparkify_dagster.settings import Settings
 from sparkify_dagster.warehouse import ledger
 from sparkify_dagster.warehouse.audits import audit, refuse_failed, run_check, warn_about
-from sparkify_dagster.warehouse.base import Notify, Session, Warehouse, WarehouseError
+from sparkify_dagster.warehouse.base import Notify, Session, Warehouse
 from sparkify_dagster.warehouse.catalogue import Catalogue, read_catalogue
-from sparkify_dagster.warehouse.duckdb import DuckDBWarehouse
+from sparkify_dagster.warehouse.engines import open_warehouse
 from sparkify_dagster.warehouse.lake_checks import hold_against_ledger, lake_checks
 from sparkify_dagster.warehouse.loading import Load, Loaded, load_files
 from sparkify_dagster.warehouse.refreshing import (
@@ -89,7 +89,8 @@ class Platform:
         """
         started = time.monotonic()
         lake = self.lake(table)
-        with self.warehouse.write(notify) as session:
+
+        def work(session: Session) -> LoadReport:
             prepare(session, self.warehouse, self.catalogue)
             listing = lake.list()
             versions = ledger.current_versions(session, table)
@@ -103,7 +104,9 @@ class Platform:
             outcomes = self._warn(session, table, outcomes, changed, days)
             outcomes += self._hold_against_ledger(table, listing, versions, days)
             refuse_failed(outcomes)
-            report = self._load_report(session, table, plan, loaded, outcomes, days)
+            return self._load_report(session, table, plan, loaded, outcomes, days)
+
+        report = self.warehouse.transact(work, notify, run_id)
         return replace(report, seconds=time.monotonic() - started)
 
     def refresh(
@@ -113,6 +116,7 @@ class Platform:
         days: Days | None = None,
         recompute: bool = False,
         full: bool = False,
+        run_id: str = "",
         notify: Notify = _silent,
     ) -> RefreshReport:
         """Bring a derived table up to date with what it reads, and those it refers to before it.
@@ -124,7 +128,8 @@ class Platform:
             AuditFailedError, WarehouseError: nothing was changed.
         """
         started = time.monotonic()
-        with self.warehouse.write(notify) as session:
+
+        def work(session: Session) -> RefreshReport:
             prepare(session, self.warehouse, self.catalogue)
             force = days if recompute else None
             made = Refresher(session, self.warehouse, self.catalogue)
@@ -134,6 +139,9 @@ class Platform:
             if days is not None and self.catalogue.is_daily(table):
                 asked = rows_by_day(session, table, days)
                 report = replace(report, rows_by_day={**report.rows_by_day, **asked})
+            return report
+
+        report = self.warehouse.transact(work, notify, run_id)
         return replace(report, seconds=time.monotonic() - started)
 
     def compares_lake(self, check: Check) -> bool:
@@ -296,12 +304,6 @@ def open_platform(settings: Settings, catalogue: Catalogue | None = None) -> Pla
     """The platform of a configuration; no connection is opened yet.
 
     Raises:
-        SparkifyError: if a SQL file is not as it must be, or the engine is not available.
+        SparkifyError: if a SQL file is not as it must be.
     """
-    if settings.warehouse.engine is not Engine.DUCKDB:
-        raise WarehouseError(
-            f"[WAREHOUSE] ENGINE = {settings.warehouse.engine.value}: this engine is not "
-            "available yet. Set ENGINE = duckdb."
-        )
-    warehouse = DuckDBWarehouse(settings.duckdb, settings.warehouse.schema)
-    return Platform(settings, catalogue or read_catalogue(), warehouse)
+    return Platform(settings, catalogue or read_catalogue(), open_warehouse(settings))

@@ -1,0 +1,26 @@
+"""Which engine a configuration means; the only place that asks.
+
+An engine's module is imported only when it is used.
+"""
+
+from sparkify_dagster.sections import Engine
+from sparkify_dagster.settings import Settings
+from sparkify_dagster.warehouse.base import Warehouse
+
+
+def open_warehouse(settings: Settings) -> Warehouse:
+    """The warehouse of a configuration; no connection is opened yet."""
+    schema = settings.warehouse.schema
+    match settings.warehouse.engine:
+        case Engine.DUCKDB:
+            from sparkify_dagster.warehouse.duckdb import DuckDBWarehouse
+
+            return DuckDBWarehouse(settings.duckdb, schema)
+        case Engine.POSTGRES:
+            from sparkify_dagster.warehouse.postgres import PostgresWarehouse
+
+            return PostgresWarehouse(settings.cluster, schema)
+        case Engine.REDSHIFT:
+            from sparkify_dagster.warehouse.redshift import RedshiftWarehouse
+
+            return RedshiftWarehouse(settings)

@@ -1,0 +1,119 @@
+"""The engine PostgreSQL: rows come in through COPY FROM STDIN, writers queue at an advisory lock.
+
+Only what PostgreSQL does in its own way lives here; the rest is in server.py.
+"""
+
+import hashlib
+import io
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from sparkify_dagster.tables import Table
+from sparkify_dagster.warehouse.base import (
+    Notify,
+    Session,
+    StagedFile,
+    WarehouseBusyError,
+    WarehouseError,
+)
+from sparkify_dagster.warehouse.login import Credentials, mint_credentials
+from sparkify_dagster.warehouse.server import ServerSession, ServerWarehouse
+from sparkify_dagster.warehouse.staged_rows import staged_rows
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from psycopg2.extensions import connection as Connection
+
+_HOLDER = """
+    SELECT activity.application_name, activity.pid
+    FROM pg_locks AS locks
+    INNER JOIN pg_stat_activity AS activity ON activity.pid = locks.pid
+    WHERE locks.locktype = 'advisory' AND locks.granted
+      AND locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      AND (locks.classid::bigint << 32) + locks.objid::bigint = :lock
+"""
+# What one message of the protocol carries; the default of psycopg2, 8 KiB, costs 4 % of a COPY.
+_BLOCK = 1 << 20
+
+
+class PostgresSession(ServerSession):
+    """A transaction on PostgreSQL."""
+
+    @contextmanager
+    def staging(
+        self, table: Table, files: Sequence[StagedFile]
+    ) -> "Iterator[Callable[[pa.Table], None]]":
+        from pyarrow import csv
+
+        # NULL is written as nothing and an empty text as "", which COPY tells apart.
+        options = csv.WriteOptions(include_header=False, quoting_style="needed")
+        names = ", ".join(table.column_names)
+        statement = f"COPY {table.name} ({names}) FROM STDIN WITH (FORMAT csv)"
+
+        def append(rows: "pa.Table") -> None:
+            buffer = io.BytesIO()
+            csv.write_csv(staged_rows(table, rows, files), buffer, options)
+            buffer.seek(0)
+            with self._explaining(), self._connection.cursor() as cursor:
+                cursor.copy_expert(statement, buffer, size=_BLOCK)
+
+        yield append
+
+    def analyze(self, table: str) -> None:
+        self.execute(f"ANALYZE {table}")
+
+
+class PostgresWarehouse(ServerWarehouse):
+    """A schema of a PostgreSQL database; see `Warehouse`."""
+
+    engine = "postgres"
+    # A writer is alone in its schema, and has to see what the one before it committed meanwhile.
+    isolation = "READ COMMITTED"
+    reading = "REPEATABLE READ"
+
+    @property
+    def location(self) -> str:
+        cluster = self.cluster
+        return f"PostgreSQL {cluster.host}:{cluster.db_port}/{cluster.db_name}"
+
+    def credentials(self) -> Credentials:
+        return mint_credentials(self.cluster, "")
+
+    def session(self, connection: "Connection") -> ServerSession:
+        return PostgresSession(connection, self.location)
+
+    def settings_of_a_connection(self, run_id: str) -> Sequence[str]:
+        cluster = self.cluster
+        return (
+            f"SET statement_timeout = '{cluster.statement_timeout}s'",
+            f"SET lock_timeout = '{cluster.lock_timeout}s'",
+        )
+
+    def take_turn(self, session: Session, notify: Notify) -> None:
+        lock = {"lock": _lock_number(self.schema)}
+        if session.fetch("SELECT pg_try_advisory_xact_lock(:lock)", lock)[0][0]:
+            return
+        holder = self._holder(session, lock)
+        notify(f"waiting for {holder}, which is writing to {self.location}")
+        from psycopg2.errors import LockNotAvailable
+
+        try:
+            session.fetch("SELECT pg_advisory_xact_lock(:lock)", lock)
+        except WarehouseError as error:
+            if not isinstance(error.__cause__, LockNotAvailable):
+                raise
+            raise WarehouseBusyError(
+                f"{self.location}: {holder} has been writing for {self.cluster.lock_timeout} "
+                "seconds. Wait for it or end it, or raise [CLUSTER] LOCK_TIMEOUT."
+            ) from error
+
+    def _holder(self, session: Session, lock: dict[str, int]) -> str:
+        found = session.fetch(_HOLDER, lock)
+        return f"{found[0][0]} (process {found[0][1]} of the server)" if found else "another run"
+
+
+def _lock_number(schema: str) -> int:
+    """The key of the schema's lock: 63 bits of its name, the same for every run."""
+    name = f"sparkify writes to {schema}".encode()
+    return int.from_bytes(hashlib.sha256(name).digest()[:8], "big") >> 1

@@ -1,0 +1,236 @@
+"""The engine Amazon Redshift: rows come in through COPY from S3, writers queue at a locked table.
+
+Which text a COPY is, is said in copying.py; what is shared with PostgreSQL lives in server.py.
+"""
+
+import gzip
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from sparkify_dagster.lake import Lake
+from sparkify_dagster.lake.scratch import Scratch
+from sparkify_dagster.lake.single import read_file
+from sparkify_dagster.settings import Settings
+from sparkify_dagster.sources import Source
+from sparkify_dagster.tables import Table
+from sparkify_dagster.warehouse import copying
+from sparkify_dagster.warehouse.base import (
+    CopiedFile,
+    Notify,
+    Session,
+    StagedFile,
+    WarehouseBusyError,
+    WarehouseError,
+)
+from sparkify_dagster.warehouse.copy_errors import CopyErrors
+from sparkify_dagster.warehouse.line_rules import LineRules
+from sparkify_dagster.warehouse.login import Credentials, mint_credentials
+from sparkify_dagster.warehouse.reports import Value
+from sparkify_dagster.warehouse.server import ServerSession, ServerWarehouse
+from sparkify_dagster.warehouse.staged_rows import staged_rows
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from psycopg2.extensions import connection as Connection
+
+_QUEUE = "writer"
+
+
+class RedshiftSession(ServerSession):
+    """A transaction on Redshift, with what its COPY needs beside it."""
+
+    def __init__(self, connection: "Connection", warehouse: "RedshiftWarehouse") -> None:
+        super().__init__(connection, warehouse.location)
+        self._warehouse = warehouse
+        self._errors = CopyErrors(self, connection, warehouse.look)
+
+    @contextmanager
+    def staging(
+        self, table: Table, files: Sequence[StagedFile]
+    ) -> "Iterator[Callable[[pa.Table], None]]":
+        """Compact the rows to a few gzip objects of the scratch folder, and copy these at once."""
+        with self._warehouse.scratch() as scratch:
+            urls: list[str] = []
+
+            def append(rows: "pa.Table") -> None:
+                if rows.num_rows:
+                    name = f"{table.name}-{len(urls):05d}.json.gz"
+                    urls.append(scratch.put(name, _compacted(staged_rows(table, rows, files))))
+
+            yield append
+            if not urls:
+                return
+            place = scratch.put(f"{table.name}.manifest", copying.manifest(urls).encode())
+            # Column names are the keys: `auto` matches them. Nothing here may fail to load.
+            self._copy(table.name, table.column_names, "'auto'", place, 0, gzipped=True)
+
+    def copies(self, source: Source, lake: Lake) -> bool:
+        direct = self._warehouse.reads_logs and lake.uri.startswith("s3://")
+        return direct and source.copied
+
+    def copy(
+        self,
+        source: Source,
+        rules: LineRules,
+        lake: Lake,
+        files: Sequence[StagedFile],
+        max_reject_ratio: float,
+    ) -> Iterator[CopiedFile]:
+        # One file a COPY: nothing in a row that COPY loads tells which file it came from.
+        max_errors = copying.MOST_ERRORS if max_reject_ratio else 0
+        names = [column.name for column, _ in rules.columns]
+        with self._warehouse.scratch() as scratch:
+            paths = self._warehouse.jsonpaths(source, rules, scratch)
+            for index, file in enumerate(files):
+                url = lake.url(file.key)
+                place = scratch.put(f"{index:05d}.manifest", copying.manifest([url]).encode())
+                self.execute(copying.landing_table(rules))
+                gzipped = file.key.endswith(".gz")
+                with self._errors.of(url) as rejected:
+                    self._copy(
+                        copying.LANDING, names, ":jsonpaths", place, max_errors,
+                        gzipped=gzipped, jsonpaths=paths,
+                    )  # fmt: skip
+                # What only the line rules can judge is left to them.
+                if not self.count(copying.count_of_misfits(rules)):
+                    values: dict[str, Value] = {"day": file.day, "key": file.key}
+                    rows = self.execute(copying.take_over(rules), values)
+                    yield CopiedFile(index, rows, tuple(rejected))
+                self.execute(copying.drop_landing())
+
+    def analyze(self, table: str) -> None:
+        self.execute(f"ANALYZE {table}")
+
+    def _copy(
+        self,
+        table: str,
+        columns: Sequence[str],
+        json_as: str,
+        manifest: str,
+        max_errors: int,
+        *,
+        gzipped: bool,
+        jsonpaths: str | None = None,
+    ) -> None:
+        role = self._warehouse.role
+        by_default = role == "default"
+        values: dict[str, Value] = {
+            "manifest": manifest,
+            "region": self._warehouse.region,
+            "max_errors": max_errors,
+            "jsonpaths": jsonpaths,
+            "role": role,
+        }
+        statement = copying.copy_statement(
+            table, columns, json_as=json_as, gzip=gzipped, role="default" if by_default else ":role"
+        )
+        self.execute(statement, values)
+
+
+class RedshiftWarehouse(ServerWarehouse):
+    """A schema of a Redshift database, provisioned or serverless; see `Warehouse`."""
+
+    engine = "redshift"
+    # The server's own: SNAPSHOT on new clusters, SERIALIZABLE on old ones. Writers are alone in
+    # their schema, and a conflict with somebody else (1023) makes the whole transaction anew.
+    isolation = None
+    reading = None
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings.cluster, settings.warehouse.schema)
+        self.role = settings.iam_role_arn or "default"
+        self.region = settings.s3.region
+        self.reads_logs = settings.load.redshift_reads_logs
+        self._s3 = settings.s3
+
+    @property
+    def location(self) -> str:
+        cluster = self.cluster
+        return f"Redshift {cluster.host}:{cluster.db_port}/{cluster.db_name}"
+
+    def credentials(self) -> Credentials:
+        return mint_credentials(self.cluster, self.region)
+
+    def session(self, connection: "Connection") -> ServerSession:
+        return RedshiftSession(connection, self)
+
+    def settings_of_a_connection(self, run_id: str) -> Sequence[str]:
+        group = "".join(c for c in run_id if c.isalnum() or c in "-_") or "query"
+        return (
+            f"SET query_group TO 'sparkify {group}'",
+            f"SET statement_timeout TO {self.cluster.statement_timeout * 1000}",
+            # Numbers come as text: with all the digits that they have.
+            "SET extra_float_digits TO 2",
+        )
+
+    def prepare_turn(self, session: Session) -> None:
+        found = session.fetch(
+            "SELECT 1 FROM information_schema.tables"
+            " WHERE table_schema = :schema AND table_name = :name",
+            {"schema": self.state_schema, "name": _QUEUE},
+        )
+        if not found:
+            session.execute(
+                f"CREATE TABLE IF NOT EXISTS {self.state_schema}.{_QUEUE} (turn INTEGER)"
+            )
+
+    def take_turn(self, session: Session, notify: Notify) -> None:
+        # The first statement of the transaction: what it sees later is what was committed before
+        # its turn came. LOCK waits as long as a statement may.
+        patience = self.cluster.lock_timeout
+        session.execute(f"SET statement_timeout TO {patience * 1000}")
+        try:
+            session.execute(f"LOCK TABLE {self.state_schema}.{_QUEUE}")
+        except WarehouseError as error:
+            if getattr(error.__cause__, "pgcode", None) != "57014":
+                raise
+            raise WarehouseBusyError(
+                f"{self.location}: another run has been writing for {patience} seconds. Wait for "
+                "it or end it, or raise [CLUSTER] LOCK_TIMEOUT."
+            ) from error
+        session.execute(f"SET statement_timeout TO {self.cluster.statement_timeout * 1000}")
+
+    @contextmanager
+    def look(self) -> Iterator[Session]:
+        """A transaction of its own beside the one that writes, to see what the system tells."""
+        with self._connected(_nobody, "", read_only=True) as connection:
+            yield self.session(connection)
+
+    @contextmanager
+    def scratch(self) -> Iterator[Scratch]:
+        s3 = self._s3
+        if s3.scratch is None:
+            raise WarehouseError("[S3] SCRATCH is missing: Redshift copies from there.")
+        scratch = Scratch(s3.scratch, region=s3.region, endpoint_url=s3.endpoint_url)
+        try:
+            yield scratch
+        finally:
+            scratch.clear(_nobody)
+
+    def jsonpaths(self, source: Source, rules: LineRules, scratch: Scratch) -> str:
+        """The address of the source's JSONPaths: the configured file, checked; else one we write.
+
+        Raises:
+            WarehouseError: if the configured file means other columns, or another order.
+        """
+        given = self._s3.log_jsonpath if source.setting == "LOG_DATA" else None
+        if given is None:
+            return scratch.put("jsonpaths.json", copying.jsonpaths(rules).encode())
+        content = read_file(given, region=self.region, endpoint_url=self._s3.endpoint_url)
+        copying.check_jsonpaths(content, rules, f"[S3] LOG_JSONPATH {given}")
+        return given if given.startswith("s3://") else scratch.put("jsonpaths.json", content)
+
+
+def _compacted(rows: "pa.Table") -> bytes:
+    """The rows as gzip-compressed JSON lines, by column name; NULL is left out."""
+    lines = []
+    for row in rows.to_pylist():
+        present = {name: value for name, value in row.items() if value is not None}
+        lines.append(json.dumps(present, ensure_ascii=False, default=str))
+    return gzip.compress("\n".join(lines).encode(), compresslevel=1, mtime=0)
+
+
+def _nobody(_: str) -> None:
+    """Nobody listens."""

@@ -1,0 +1,251 @@
+"""What the engines on a server share: transactions over psycopg2.
+
+How PostgreSQL and Redshift differ (taking turns, fast ways in for rows, logging in) is said by
+their modules; which statements there are is no concern of this one.
+"""
+
+import random
+import time
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from decimal import Decimal
+from typing import TYPE_CHECKING, TypeVar
+
+from sparkify_dagster.sections import ClusterSettings
+from sparkify_dagster.warehouse.base import (
+    PARAMETER,
+    WRITES,
+    Notify,
+    Session,
+    Warehouse,
+    WarehouseError,
+)
+from sparkify_dagster.warehouse.login import Credentials
+from sparkify_dagster.warehouse.reports import Rows, Value
+from sparkify_dagster.warehouse.server_errors import TransientError, explained
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from psycopg2.extensions import connection as Connection
+    from psycopg2.extensions import cursor as Cursor
+
+ATTEMPTS = 5
+_FIRST_PAUSE = 0.5  # seconds; doubled from attempt to attempt
+_ROWS_A_STATEMENT = 1000
+_T = TypeVar("_T")
+
+
+class ServerSession(Session):
+    """The transaction of a psycopg2 connection."""
+
+    def __init__(self, connection: "Connection", location: str) -> None:
+        self._connection = connection
+        self._location = location
+
+    def execute(self, sql: str, params: Mapping[str, Value] | None = None) -> int:
+        with self._run(sql, params) as cursor:
+            return max(cursor.rowcount, 0) if WRITES.match(sql) else 0
+
+    def rows(
+        self, sql: str, params: Mapping[str, Value] | None = None, *, limit: int | None = None
+    ) -> Rows:
+        with self._run(sql, params) as cursor:
+            columns = tuple(column.name for column in cursor.description or ())
+            if not columns:
+                return Rows((), ())
+            found = cursor.fetchall() if limit is None else cursor.fetchmany(limit)
+            return Rows(columns, tuple(tuple(map(_plain, row)) for row in found))
+
+    def frame(self, sql: str) -> "pd.DataFrame":
+        import pyarrow as pa
+
+        rows = self.rows(sql)
+        values = list(zip(*rows.rows, strict=True)) or [()] * len(rows.columns)
+        arrays = [pa.array(list(column)) for column in values]
+        # Days as the timestamps that pandas computes with, as the embedded engine gives them.
+        table = pa.Table.from_arrays(arrays, names=list(rows.columns))
+        frame: pd.DataFrame = table.to_pandas(date_as_object=False)
+        return frame
+
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[tuple[Value, ...]]) -> None:
+        from psycopg2.extras import execute_values
+
+        if not rows:
+            return
+        with self._explaining(), self._connection.cursor() as cursor:
+            statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES %s"
+            execute_values(cursor, statement, rows, page_size=_ROWS_A_STATEMENT)
+
+    @contextmanager
+    def _run(self, sql: str, params: Mapping[str, Value] | None) -> "Iterator[Cursor]":
+        with self._explaining(), self._connection.cursor() as cursor:
+            if params is None:
+                cursor.execute(sql)
+            else:
+                cursor.execute(PARAMETER.sub(r"%(\1)s", sql.replace("%", "%%")), dict(params))
+            yield cursor
+
+    @contextmanager
+    def _explaining(self) -> Iterator[None]:
+        import psycopg2
+
+        try:
+            yield
+        except psycopg2.Error as error:
+            raise explained(error, self._location) from error
+
+
+def _plain(value: "Value | Decimal") -> Value:
+    """DECIMAL, which sums of whole numbers are on a server, as the number it is."""
+    if not isinstance(value, Decimal):
+        return value
+    return int(value) if value == value.to_integral_value() else float(value)
+
+
+class ServerWarehouse(Warehouse):
+    """A schema of a database on a server; see `Warehouse`."""
+
+    isolation: str | None
+    """The isolation level of a writer, in psycopg2's words; None: that of the server."""
+    reading: str | None
+    """That of a reader: all its statements see one state."""
+
+    def __init__(self, cluster: ClusterSettings, schema: str) -> None:
+        self.schema = schema
+        self.cluster = cluster
+
+    @property
+    def location(self) -> str:
+        return f"{self.engine} database {self.cluster.db_name} on {self.cluster.host}"
+
+    @abstractmethod
+    def credentials(self) -> Credentials:
+        """Minted for every connection, and kept nowhere."""
+
+    @abstractmethod
+    def session(self, connection: "Connection") -> ServerSession:
+        """The engine's session over a connection."""
+
+    @abstractmethod
+    def settings_of_a_connection(self, run_id: str) -> Sequence[str]:
+        """The SET statements that a new connection begins with, before the search path."""
+
+    def prepare_turn(self, session: Session) -> None:
+        """Make what writers queue at, if it is missing."""
+
+    @abstractmethod
+    def take_turn(self, session: Session, notify: Notify) -> None:
+        """Wait, within the configured time, until no other writer is in this schema."""
+
+    def exists(self) -> bool:
+        with self._connected(_nobody, "", read_only=True) as connection:
+            session = self.session(connection)
+            return self.state_schema in self._standing_schemas(session)
+
+    @contextmanager
+    def write(self, notify: Notify, run_id: str = "") -> Iterator[Session]:
+        with self._connected(notify, run_id, read_only=False) as connection:
+            session = self.session(connection)
+            standing = self._standing_schemas(session)
+            missing = [s for s in (self.schema, self.state_schema) if s not in standing]
+            for schema in missing:
+                session.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+            self.prepare_turn(session)
+            # So that others who begin find something to queue at, and that what is seen while it
+            # is our turn is what the one before us committed.
+            self._commit(connection)
+            self.take_turn(session, notify)
+            yield session
+            self._commit(connection)
+
+    @contextmanager
+    def read(self, notify: Notify) -> Iterator[Session]:
+        with self._connected(notify, "", read_only=True) as connection:
+            session = self.session(connection)
+            if self.state_schema not in self._standing_schemas(session):
+                raise WarehouseError(
+                    f"{self.location}: there is no warehouse in schema {self.schema} yet. Run "
+                    "`sparkify run` to make it."
+                )
+            yield session
+
+    def transact(self, work: Callable[[Session], _T], notify: Notify, run_id: str = "") -> _T:
+        pause = _FIRST_PAUSE
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return super().transact(work, notify, run_id)
+            except TransientError as error:
+                if attempt == ATTEMPTS or (attempt == 1 and error.at_connect):
+                    raise
+                notify(f"{error} Trying again ({attempt + 1} of {ATTEMPTS}).")
+            time.sleep(pause * random.uniform(0.5, 1.5))
+            pause *= 2
+        raise AssertionError("the last attempt returns or raises")
+
+    @contextmanager
+    def _connected(self, notify: Notify, run_id: str, *, read_only: bool) -> "Iterator[Connection]":
+        """A connection that is closed, and so rolled back, however the block ends."""
+        connection = self.connect(run_id)
+        try:
+            session = self.session(connection)
+            for statement in self.settings_of_a_connection(run_id):
+                session.execute(statement)
+            session.execute(f"SET search_path TO {self.schema}, {self.state_schema}")
+            self._commit(connection)
+            level = self.reading if read_only else self.isolation
+            connection.set_session(isolation_level=level, readonly=read_only or None)
+            yield connection
+        finally:
+            connection.close()
+
+    def connect(self, run_id: str) -> "Connection":
+        """A new connection, with nothing set but what the server needs to let us in.
+
+        Raises:
+            WarehouseError: saying why the server cannot be reached or refuses us.
+        """
+        import psycopg2
+
+        credentials = self.credentials()
+        cluster = self.cluster
+        verifies = cluster.sslmode.value.startswith("verify")
+        try:
+            return psycopg2.connect(
+                host=cluster.host,
+                port=cluster.db_port,
+                dbname=cluster.db_name,
+                user=credentials.user,
+                password=credentials.password,
+                sslmode=cluster.sslmode.value,
+                connect_timeout=cluster.connect_timeout,
+                application_name=f"sparkify {run_id}".strip()[:63],
+                keepalives=1,
+                keepalives_idle=30,
+                keepalives_interval=10,
+                keepalives_count=3,
+                sslrootcert=cluster.sslrootcert if verifies else "",
+            )
+        except psycopg2.Error as error:
+            raise explained(error, self.location, at_connect=True) from error
+
+    def _standing_schemas(self, session: Session) -> set[str]:
+        names = {"schema": self.schema, "state_schema": self.state_schema}
+        found = session.fetch(
+            "SELECT nspname FROM pg_namespace WHERE nspname IN (:schema, :state_schema)", names
+        )
+        return {str(name) for (name,) in found}
+
+    def _commit(self, connection: "Connection") -> None:
+        import psycopg2
+
+        try:
+            connection.commit()
+        except psycopg2.Error as error:
+            with suppress(psycopg2.Error):
+                connection.rollback()
+            raise explained(error, self.location) from error
+
+
+def _nobody(_: str) -> None:
+    """Nobody listens."""
