@@ -6,5 +6,9 @@ pytest_plugins = [
     "sparkify_dagster_tests.fixtures_simulate",
     "sparkify_dagster_tests.fixtures_dagster",
     "sparkify_dagster_tests.fixtures_warehouse",
+    "sparkify_dagster_tests.fixtures_postgres",
+    "sparkify_dagster_tests.fixtures_engines",
+    "sparkify_dagster_tests.fixtures_standin",
     "sparkify_dagster_tests.fixtures_cli",
+    "sparkify_dagster_tests.fixtures_aws",
 ]

@@ -9,7 +9,6 @@ from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import TypeAlias
 
-import duckdb
 import pytest
 
 from sparkify_dagster.settings import load_settings
@@ -118,19 +117,18 @@ def all_rows(platform: Platform, tables: Iterable[str] = TABLES) -> TableRows:
         }
 
 
-def everything(path: Path) -> TableRows:
-    """Every row of every table of both schemas of a warehouse file."""
-    connection = duckdb.connect(str(path), read_only=True)
-    try:
-        names = connection.execute(
-            "SELECT table_schema || '.' || table_name FROM information_schema.tables ORDER BY 1"
-        ).fetchall()
+def everything(platform: Platform) -> TableRows:
+    """Every row of every table of both schemas."""
+    schemas = {"star": platform.warehouse.schema, "state": platform.warehouse.state_schema}
+    with platform.warehouse.read(lambda _: None) as session:
+        names = session.fetch(
+            "SELECT table_schema || '.' || table_name FROM information_schema.tables"
+            " WHERE table_schema IN (:star, :state) ORDER BY 1",
+            schemas,
+        )
         return {
-            name: sorted(connection.execute(f"SELECT * FROM {name}").fetchall(), key=repr)
-            for (name,) in names
+            str(name): sorted(session.fetch(f"SELECT * FROM {name}"), key=repr) for (name,) in names
         }
-    finally:
-        connection.close()
 
 
 def assert_same_rows(found: Mapping[str, object], expected: Mapping[str, object]) -> None:
@@ -143,9 +141,3 @@ def assert_same_rows(found: Mapping[str, object], expected: Mapping[str, object]
 @pytest.fixture
 def folder_lake(tmp_path: Path) -> FolderLake:
     return FolderLake(tmp_path / "lake")
-
-
-@pytest.fixture
-def platform(tmp_path: Path, folder_lake: FolderLake) -> Platform:
-    """An empty warehouse over an empty folder lake that accepts no bad line beyond the usual."""
-    return make_platform(tmp_path, folder_lake.root)

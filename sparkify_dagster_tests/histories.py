@@ -13,6 +13,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from sparkify_dagster.warehouse import Platform
+from sparkify_dagster_tests.fixtures_engines import EngineUnderTest
 from sparkify_dagster_tests.fixtures_warehouse import (
     FIRST,
     TABLES,
@@ -22,7 +23,6 @@ from sparkify_dagster_tests.fixtures_warehouse import (
     all_rows,
     bring_up_to_date,
     event,
-    make_platform,
     moment,
     rows_of,
     song,
@@ -118,12 +118,15 @@ class Dice:
 class World:
     """A lake and its warehouse; `lake` and `loaded` are their contents by prefix and key."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, engine: EngineUnderTest, folder: Path) -> None:
+        self.engine = engine
         self.files = FolderLake(folder / "lake")
-        self.platform = quick_platform(folder, self.files.root)
+        self.platform = self._platform(folder, self.files.root)
         self.lake: dict[tuple[str, str], bytes] = {}
         self.loaded: dict[tuple[str, str], bytes] = {}
+
+    def _platform(self, folder: Path, lake: Path) -> Platform:
+        return self.engine.platform(folder, lake, DUCKDB_THREADS=1, LOAD_MAX_REJECT_RATIO=1)
 
     def play(self, steps: Sequence[Step]) -> None:
         for step in steps:
@@ -199,20 +202,17 @@ class World:
         lake = FolderLake(folder / "lake")
         for (prefix, key), content in self.loaded.items():
             lake.put(prefix, key, content)
-        platform = quick_platform(folder, lake.root)
+        platform = self._platform(folder, lake.root)
         bring_up_to_date(platform)
         return platform
-
-
-def quick_platform(folder: Path, lake: Path) -> Platform:
-    return make_platform(folder, lake, DUCKDB_THREADS=1, LOAD_MAX_REJECT_RATIO=1)
 
 
 def bookkeeping(platform: Platform) -> dict[str, list[tuple[object, ...]]]:
     """What does not depend on when something was loaded: the quarantine, and counts by file."""
     current = (
-        "SELECT table_name, key, size, day, lines, rows, rejects FROM load_files QUALIFY "
-        "ROW_NUMBER() OVER (PARTITION BY table_name, key ORDER BY loaded_at DESC) = 1"
+        "SELECT table_name, key, size, day, lines, rows, rejects FROM (SELECT *, ROW_NUMBER() OVER"
+        " (PARTITION BY table_name, key ORDER BY loaded_at DESC) AS place FROM load_files) AS f"
+        " WHERE place = 1"
     )
     return {
         "load_rejects": sorted(rows_of(platform, "SELECT * FROM load_rejects"), key=repr),

@@ -12,6 +12,7 @@ import pytest
 
 from sparkify_dagster.lake import LakeError
 from sparkify_dagster.warehouse import TooManyRejectsError
+from sparkify_dagster_tests.fixtures_engines import EngineUnderTest
 from sparkify_dagster_tests.fixtures_lake import S3Endpoint
 from sparkify_dagster_tests.fixtures_simulate import REAL
 from sparkify_dagster_tests.fixtures_warehouse import (
@@ -25,7 +26,6 @@ from sparkify_dagster_tests.fixtures_warehouse import (
     everything,
     lines,
     load_all,
-    make_platform,
     rows_of,
     song,
 )
@@ -40,16 +40,12 @@ def load(platform: Platform, table: str = "staging_events", **changes: object):
     return platform.load(table, **({"days": None, "reload": False, "run_id": "r"} | changes))
 
 
-def database(platform: Platform) -> Path:
-    return platform.settings.duckdb.path
-
-
 def test_bad_lines_of_every_kind_are_quarantined_and_the_rest_of_the_real_files_loads(
-    tmp_path: Path,
+    engine: EngineUnderTest, tmp_path: Path
 ) -> None:
     if not REAL.is_dir():
         pytest.skip("absent here: the real Sparkify data")
-    clean = make_platform(tmp_path / "clean", REAL)
+    clean = engine.platform(tmp_path / "clean", REAL)
     bring_up_to_date(clean)
     lake = tmp_path / "lake"
     shutil.copytree(REAL, lake)
@@ -63,7 +59,7 @@ def test_bad_lines_of_every_kind_are_quarantined_and_the_rest_of_the_real_files_
         file.write_bytes(b"\n".join(content))
         key = file.relative_to(lake / "log_data").as_posix()
         expected |= {(key, n): line for n, line in enumerate(content, 1) if line in bad}
-    dirty = make_platform(tmp_path / "dirty", lake, LOAD_MAX_REJECT_RATIO=0.9)
+    dirty = engine.platform(tmp_path / "dirty", lake, LOAD_MAX_REJECT_RATIO=0.9)
     bring_up_to_date(dirty)
     assert_same_rows(all_rows(dirty), all_rows(clean))
     rejects = rows_of(dirty, "SELECT key, line, reason, raw_line FROM load_rejects")
@@ -96,7 +92,7 @@ def test_above_the_limit_nothing_changes_and_the_file_and_the_first_reasons_are_
     folder_lake.put_events(FIRST, event())
     folder_lake.put_songs("s", song())
     bring_up_to_date(platform)
-    before = everything(database(platform))
+    before = everything(platform)
     folder_lake.put_events(FIRST, event(itemInSession=5))
     spoilt = [event(itemInSession=n, status=None if n < 4 else 200) for n in range(300)]
     folder_lake.put_events(SECOND, *spoilt)
@@ -109,7 +105,7 @@ def test_above_the_limit_nothing_changes_and_the_file_and_the_first_reasons_are_
         assert reason in message
     assert "line 4" not in message
     assert "and 1 more" in message
-    assert everything(database(platform)) == before
+    assert everything(platform) == before
     assert load(platform, days=(FIRST, FIRST)).rows_added == 1
 
 
@@ -150,9 +146,9 @@ def test_a_spoilt_day_passes_once_it_is_mended(platform: Platform, folder_lake: 
 
 
 def test_rejects_of_an_earlier_version_are_forgotten(
-    tmp_path: Path, folder_lake: FolderLake
+    engine: EngineUnderTest, tmp_path: Path, folder_lake: FolderLake
 ) -> None:
-    platform = make_platform(tmp_path, folder_lake.root, LOAD_MAX_REJECT_RATIO=1)
+    platform = engine.platform(tmp_path, folder_lake.root, LOAD_MAX_REJECT_RATIO=1)
     folder_lake.put("log_data", KEY, b'null\n{"zzz": 1}\n' + lines([event(zzz=1)]))
     folder_lake.put("log_data", "2018-11-02.json", b"null\n")
     assert load(platform).unknown_keys == {"zzz": 1}
@@ -255,11 +251,14 @@ def test_the_ledger_keeps_every_version(platform: Platform, folder_lake: FolderL
 
 @pytest.mark.s3
 def test_content_that_returns_to_an_earlier_version_is_loaded_again(
-    tmp_path: Path, s3_endpoint: S3Endpoint, aws_environment: pytest.MonkeyPatch
+    engine: EngineUnderTest,
+    tmp_path: Path,
+    s3_endpoint: S3Endpoint,
+    aws_environment: pytest.MonkeyPatch,
 ) -> None:
     """On S3 the etag is that of the content: A, B, A has two etags."""
     lake = FolderLake(s3_endpoint.root / "abab")
-    folder_lake_platform = make_platform(
+    folder_lake_platform = engine.platform(
         tmp_path, lake.root, S3_LOG_DATA="s3://abab/log_data", S3_SONG_DATA="s3://abab/song_data",
         S3_ENDPOINT_URL=s3_endpoint.endpoint_url, S3_REGION=s3_endpoint.region,
     )  # fmt: skip
@@ -323,13 +322,13 @@ def test_a_load_that_fails_midway_changes_nothing(
 ) -> None:
     folder_lake.put_events(FIRST, event())
     load_all(platform)
-    before = everything(database(platform))
+    before = everything(platform)
     folder_lake.put_events(FIRST, *[event()] * 50)
     damaged = gzip.compress(lines([event(SECOND)] * 50_000))
     path = folder_lake.put("log_data", "2018-11-02.json.gz", damaged[:-20])
     with pytest.raises(LakeError, match=r"2018-11-02\.json\.gz"):
         load(platform)
-    assert everything(database(platform)) == before
+    assert everything(platform) == before
     path.write_bytes(damaged)
     assert load(platform).rows_total == 50_050
 
@@ -339,32 +338,30 @@ def test_a_file_that_shrinks_while_it_is_read_changes_nothing(
 ) -> None:
     folder_lake.put_events(FIRST, event())
     load_all(platform)
-    before = everything(database(platform))
+    before = everything(platform)
     path = folder_lake.put_events(SECOND, *[event(SECOND)] * 100)
     lake = platform.lake("staging_events")
     listing = lake.list()
     os.truncate(path, 200)
 
     class ListedBefore:
+        uri = lake.uri
         list = staticmethod(lambda: listing)
         read = lake.read
 
     monkeypatch.setattr(platform, "lake", lambda _: ListedBefore())
     with pytest.raises(LakeError, match=r"2018-11-02-events\.json.*run again"):
         load(platform)
-    assert everything(database(platform)) == before
+    assert everything(platform) == before
 
 
 def test_the_clock_that_is_set_back_does_not_bring_back_an_old_version(
     platform: Platform, folder_lake: FolderLake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import duckdb
-
     folder_lake.put_events(FIRST, event())
     load(platform)
-    connection = duckdb.connect(str(database(platform)))
-    connection.execute("UPDATE load_files SET loaded_at = TIMESTAMP '2999-01-01 00:00:00'")
-    connection.close()
+    with platform.warehouse.write(print) as session:
+        session.execute("UPDATE load_files SET loaded_at = TIMESTAMP '2999-01-01 00:00:00'")
     folder_lake.put_events(FIRST, event(), event())
     load(platform)
     assert load(platform).files == ()

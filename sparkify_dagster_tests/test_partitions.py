@@ -12,7 +12,7 @@ from sparkify_dagster.partitions import (
     daily_partitions,
     parse_day,
 )
-from sparkify_dagster.settings import PartitionSettings
+from sparkify_dagster.sections import PartitionSettings
 
 NOVEMBER = PartitionSettings(date(2018, 11, 1), date(2018, 11, 30))
 OPEN_END = PartitionSettings(date(2018, 11, 1), None)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sparkify_dagster_tests.fixtures_engines import EngineUnderTest
 from sparkify_dagster_tests.fixtures_warehouse import (
     all_rows,
     assert_same_rows,
@@ -29,9 +30,11 @@ def histories(draw: st.DrawFn) -> list[Step]:
 @pytest.mark.slow
 @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(histories())
-def test_any_history_ends_in_the_tables_of_a_fresh_load(steps: list[Step]) -> None:
+def test_any_history_ends_in_the_tables_of_a_fresh_load(
+    engine: EngineUnderTest, steps: list[Step]
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        world = World(Path(folder, "lived"))
+        world = World(engine, Path(folder, "lived"))
         world.play(steps)
         world.up()
         assert_same_rows(all_rows(world.platform), world.expected())
@@ -42,9 +45,9 @@ def test_any_history_ends_in_the_tables_of_a_fresh_load(steps: list[Step]) -> No
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_every_moment_of_a_long_history_agrees_with_the_reference(
-    seed: int, tmp_path: Path
+    seed: int, engine: EngineUnderTest, tmp_path: Path
 ) -> None:
-    world, dice = World(tmp_path), Dice(seed)
+    world, dice = World(engine, tmp_path), Dice(seed)
     for _ in range(6):
         world.play(dice.history(dice.r.choice((1, 2, 4))))
         world.up()
@@ -52,8 +55,8 @@ def test_every_moment_of_a_long_history_agrees_with_the_reference(
 
 
 @pytest.mark.parametrize("table", DERIVED)
-def test_a_full_refresh_changes_no_row(table: str, tmp_path: Path) -> None:
-    world = World(tmp_path)
+def test_a_full_refresh_changes_no_row(table: str, engine: EngineUnderTest, tmp_path: Path) -> None:
+    world = World(engine, tmp_path)
     world.play(Dice(7).history(12))
     world.up()
     before = everything_derived(world.platform)
@@ -63,8 +66,8 @@ def test_a_full_refresh_changes_no_row(table: str, tmp_path: Path) -> None:
     assert_same_rows(everything_derived(world.platform), before)
 
 
-def test_a_run_with_nothing_new_makes_nothing(tmp_path: Path) -> None:
-    world = World(tmp_path)
+def test_a_run_with_nothing_new_makes_nothing(engine: EngineUnderTest, tmp_path: Path) -> None:
+    world = World(engine, tmp_path)
     world.play(Dice(3).history(12))
     world.up()
     assert world.platform.status().up_to_date

@@ -4,7 +4,6 @@ import csv
 import json
 import random
 import shutil
-from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +11,9 @@ import pytest
 
 from sparkify_dagster.settings import load_settings
 from sparkify_dagster.warehouse import Platform, open_platform
+from sparkify_dagster_tests.fixtures_engines import EngineUnderTest
 from sparkify_dagster_tests.fixtures_lake import S3Endpoint
+from sparkify_dagster_tests.fixtures_warehouse import all_rows, assert_same_rows
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 LAKE, EXPECTED = DATA / "sparkify", DATA / "expected"
@@ -117,8 +118,8 @@ def test_every_expected_result_is_compared() -> None:
     assert {path.stem for path in EXPECTED.glob("*.csv")} == set(RESULTS)
 
 
-def test_a_folder_gives_the_expected_results(tmp_path: Path) -> None:
-    platform = platform_of(tmp_path)
+def test_a_folder_gives_the_expected_results(engine: EngineUnderTest, tmp_path: Path) -> None:
+    platform = engine.platform(tmp_path, LAKE)
     bring_up_to_date(platform)
     assert disagreements(platform) == []
 
@@ -132,23 +133,26 @@ def test_a_changed_row_is_a_disagreement(tmp_path: Path) -> None:
 
 
 def test_a_real_s3_endpoint_gives_the_same_rows_as_the_folder(
-    tmp_path: Path, s3_endpoint: S3Endpoint, aws_environment: pytest.MonkeyPatch
+    engine: EngineUnderTest,
+    tmp_path: Path,
+    s3_endpoint: S3Endpoint,
+    aws_environment: pytest.MonkeyPatch,
 ) -> None:
     s3_endpoint.put_folder("sparkify-real", LAKE)
-    served = platform_of(
+    served = engine.platform(
         tmp_path,
-        SPARKIFY_S3_LOG_DATA="s3://sparkify-real/log_data",
-        SPARKIFY_S3_SONG_DATA="s3://sparkify-real/song_data",
-        SPARKIFY_S3_ENDPOINT_URL=s3_endpoint.endpoint_url,
-        SPARKIFY_S3_REGION=s3_endpoint.region,
+        LAKE,
+        S3_LOG_DATA="s3://sparkify-real/log_data",
+        S3_SONG_DATA="s3://sparkify-real/song_data",
+        S3_ENDPOINT_URL=s3_endpoint.endpoint_url,
+        S3_REGION=s3_endpoint.region,
     )
     bring_up_to_date(served)
     assert disagreements(served) == []
     (tmp_path / "folder").mkdir()
     folder = platform_of(tmp_path / "folder")
     bring_up_to_date(folder)
-    for table in ("staging_events", "staging_songs"):
-        assert all_rows(served, table) == all_rows(folder, table)
+    assert_same_rows(all_rows(served), all_rows(folder))
 
 
 @pytest.mark.slow
@@ -179,8 +183,3 @@ def test_songs_that_come_after_all_plays_match_them_all_the_same(tmp_path: Path)
         shutil.copyfile(path, target)
     bring_up_to_date(platform)
     assert disagreements(platform) == []
-
-
-def all_rows(platform: Platform, table: str) -> Sequence[tuple[object, ...]]:
-    with platform.warehouse.read(print) as session:
-        return session.fetch(f"SELECT * FROM {table} ORDER BY ALL")

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sparkify_dagster.errors import SparkifyError
-from sparkify_dagster.settings import KEYS, Engine, Settings, SettingsError, load_settings
+from sparkify_dagster.sections import Engine
+from sparkify_dagster.settings import KEYS, Settings, SettingsError, load_settings
 
 SHIPPED = Path(__file__).parents[1] / "dwh.cfg"
 MINIMAL = {
@@ -92,6 +93,7 @@ def test_the_values_of_the_shipped_file_are_the_defaults(folder: Path) -> None:
         assert getattr(bare.duckdb, name) == getattr(shipped.duckdb, name)
     assert bare.load == shipped.load
     assert bare.cluster == shipped.cluster
+    assert bare.dwh == shipped.dwh
     assert bare.s3.region == shipped.s3.region
 
 
@@ -215,22 +217,144 @@ def test_absolute_paths_and_s3_uris_are_kept(folder: Path) -> None:
     assert (loaded.s3.log_data, loaded.s3.song_data) == ("s3://b/p/q", str(folder))
 
 
-def test_defaults_follow_the_engine(folder: Path) -> None:
-    server = {"HOST": "h", "DB_NAME": "d", "DB_USER": "u"}
-    for engine, schema, port in (("postgres", "public", 5432), ("Redshift", "public", 5439)):
-        file = write(folder, WAREHOUSE={"ENGINE": engine}, CLUSTER=server)
-        loaded = load_settings(file, {})
-        assert (loaded.warehouse.schema, loaded.cluster.db_port) == (schema, port)
+def on_server(engine: str, **cluster: str) -> dict[str, dict[str, str]]:
+    """Every section that an engine of a server needs, with the keys of [CLUSTER] changed."""
+    server = {"HOST": "h", "DB_NAME": "d", "DB_USER": "u"} | cluster
+    sections = {"WAREHOUSE": {"ENGINE": engine}, "CLUSTER": server}
+    if engine.lower() == "redshift":
+        sections |= {"IAM_ROLE": {"ARN": "default"}, "S3": {"SCRATCH": "s3://b/scratch"}}
+    return {name: MINIMAL.get(name, {}) | keys for name, keys in sections.items()}
+
+
+@pytest.mark.parametrize(
+    ("engine", "schema", "port", "sslmode"),
+    [
+        ("duckdb", "main", 5439, "prefer"),
+        ("postgres", "public", 5432, "prefer"),
+        ("Redshift", "public", 5439, "verify-full"),
+    ],
+)
+def test_defaults_follow_the_engine(
+    folder: Path, engine: str, schema: str, port: int, sslmode: str
+) -> None:
+    loaded = load_settings(write(folder, **on_server(engine)), {})
+    assert loaded.warehouse.schema == schema
+    assert (loaded.cluster.db_port, loaded.cluster.sslmode) == (port, sslmode)
+    changed = on_server(engine, DB_PORT="5440", SSLMODE="require")
+    given_wins = load_settings(write(folder, **changed), {}).cluster
+    assert (given_wins.db_port, given_wins.sslmode) == (5440, "require")
+
+
+# What an engine and a way to log in cannot do without
+
+
+def missing(folder: Path, engine: str, **cluster: str) -> set[str]:
+    """The keys that are told to be missing where nothing but [CLUSTER] is given."""
+    file = write(folder, WAREHOUSE={"ENGINE": engine}, CLUSTER=cluster)
+    try:
+        load_settings(file, {})
+    except SettingsError as error:
+        problems = error.problems
+    else:
+        return set()
+    assert all("is missing or empty" in problem for problem in problems)
+    return {problem.split(" is ")[0].split("] ")[1] for problem in problems}
+
+
+REDSHIFT_ANYWAY = {"ARN", "SCRATCH"}
+SERVER = {"HOST": "h", "DB_NAME": "d"}
 
 
 def test_a_server_engine_needs_host_database_and_user(folder: Path) -> None:
-    file = write(folder, WAREHOUSE={"ENGINE": "postgres"}, CLUSTER={"HOST": "db"})
-    problems = refused(file).problems
-    assert [problem.split(" is ")[0] for problem in problems] == [
-        "[CLUSTER] DB_NAME",
-        "[CLUSTER] DB_USER",
-    ]
-    assert all("ENGINE = postgres needs it" in problem for problem in problems)
+    assert missing(folder, "duckdb") == set()
+    assert missing(folder, "postgres", HOST="db") == {"DB_NAME", "DB_USER"}
+    assert missing(folder, "postgres", **SERVER, DB_USER="u") == set()
+    assert missing(folder, "redshift") == {"HOST", "DB_NAME", "DB_USER"} | REDSHIFT_ANYWAY
+
+
+def test_a_key_that_is_missing_is_told_with_what_needs_it(folder: Path) -> None:
+    file = write(folder, WAREHOUSE={"ENGINE": "postgres"}, CLUSTER=SERVER)
+    assert only_problem(file) == (
+        "[CLUSTER] DB_USER is missing or empty: [WAREHOUSE] ENGINE = postgres needs it"
+    )
+
+
+@pytest.mark.parametrize("engine", ["postgres", "redshift"])
+def test_a_login_by_secret_needs_the_secret_and_no_user(folder: Path, engine: str) -> None:
+    anyway = REDSHIFT_ANYWAY if engine == "redshift" else set()
+    assert missing(folder, engine, **SERVER, LOGIN="secret") == {"SECRET_ID"} | anyway
+    assert missing(folder, engine, **SERVER, LOGIN="secret", SECRET_ID="s") == anyway
+
+
+def test_a_login_by_iam_needs_cluster_and_user_or_a_workgroup(folder: Path) -> None:
+    needed = missing(folder, "redshift", **SERVER, LOGIN="iam")
+    assert needed == {"CLUSTER_IDENTIFIER", "DB_USER"} | REDSHIFT_ANYWAY
+    serverless = missing(folder, "redshift", **SERVER, LOGIN="iam", WORKGROUP="abc")
+    assert serverless == REDSHIFT_ANYWAY
+
+
+def test_a_login_by_iam_is_for_one_redshift_warehouse(folder: Path) -> None:
+    both = {"WORKGROUP": "abc", "CLUSTER_IDENTIFIER": "abc", "LOGIN": "iam"}
+    assert "both set" in only_problem(write(folder, **on_server("redshift", **both)))
+    for elsewhere in ({**both, "LOGIN": "secret", "SECRET_ID": "s"}, {**both, "LOGIN": "password"}):
+        load_settings(write(folder, **on_server("redshift", **elsewhere)), {})
+    on_postgres = write(folder, **on_server("postgres", LOGIN="iam", WORKGROUP="abc"))
+    assert "LOGIN = iam is for redshift" in only_problem(on_postgres)
+
+
+def test_a_wrong_way_to_log_in_is_told_without_guessing_what_it_needs(folder: Path) -> None:
+    file = write(folder, WAREHOUSE={"ENGINE": "postgres"}, CLUSTER=SERVER | {"LOGIN": "magic"})
+    assert only_problem(file).startswith("[CLUSTER] LOGIN = 'magic'")
+
+
+def test_who_creates_the_server_needs_nothing_that_only_the_server_can_tell(folder: Path) -> None:
+    file = write(folder, WAREHOUSE={"ENGINE": "redshift"})
+    assert load_settings(file, {}, server_exists=False).cluster.host == ""
+    with pytest.raises(SettingsError):
+        load_settings(file, {})
+
+
+# What must not be
+
+
+@pytest.mark.parametrize("cidr", ["0.0.0.0/0", "0.0.0.0/1", "128.0.0.0/1", "64.0.0.0/7"])
+def test_the_warehouse_opens_to_everybody_only_when_told_so(folder: Path, cidr: str) -> None:
+    problem = only_problem(write(folder, DWH={"ALLOWED_CIDR": cidr}))
+    assert problem.startswith(f"[DWH] ALLOWED_CIDR = {cidr} opens the warehouse to everybody")
+    allowed = {"ALLOWED_CIDR": cidr, "ALLOW_ANY_ADDRESS": "yes"}
+    assert load_settings(write(folder, DWH=allowed), {}).dwh.allowed_cidr == cidr
+
+
+def test_a_single_address_is_a_range(folder: Path) -> None:
+    file = write(folder, DWH={"ALLOWED_CIDR": "203.0.113.7"})
+    assert load_settings(file, {}).dwh.allowed_cidr == "203.0.113.7/32"
+
+
+@pytest.mark.parametrize(
+    ("key", "place"),
+    [
+        ("LOG_DATA", "s3://b/x"),
+        ("LOG_DATA", "s3://b/x/"),
+        ("LOG_DATA", "s3://b"),
+        ("SONG_DATA", "s3://b/x/scratch/songs"),
+        ("LOG_JSONPATH", "s3://b/x/scratch/paths.json"),
+    ],
+)
+def test_scratch_and_lake_never_overlap(folder: Path, key: str, place: str) -> None:
+    s3 = {"SCRATCH": "s3://b/x/scratch", key: place}
+    problem = only_problem(write(folder, S3=s3))
+    assert problem.startswith(f"[S3] SCRATCH = s3://b/x/scratch and {key} = {place} overlap")
+
+
+def test_scratch_may_be_beside_the_lake_in_its_bucket(folder: Path) -> None:
+    s3 = {"SCRATCH": "s3://b/log_data_scratch/", "LOG_DATA": "s3://b/log_data"}
+    assert load_settings(write(folder, S3=s3), {}).s3.scratch == "s3://b/log_data_scratch"
+
+
+def test_a_secret_of_redshifts_own_can_be_named(folder: Path) -> None:
+    arn = "arn:aws:secretsmanager:us-west-2:123456789012:secret:redshift!sparkify-admin-AbCdEf"
+    loaded = load_settings(write(folder, CLUSTER={"SECRET_ID": arn}), {})
+    assert loaded.cluster.secret_id == arn
 
 
 GOOD_AND_BAD = {
@@ -244,10 +368,38 @@ GOOD_AND_BAD = {
     ("CLUSTER", "DB_NAME"): (["dwh"], ["host=x dbname=y", "a/b"]),
     ("CLUSTER", "DB_USER"): (["awsuser", "IAM:me", "me@corp.com"], ["a b", "a:b"]),
     ("CLUSTER", "DB_PORT"): (["", "1", "65535"], ["0", "65536", "x"]),
+    ("CLUSTER", "LOGIN"): (["", "secret", "IAM"], ["token", "password, secret"]),
+    ("CLUSTER", "SECRET_ID"): (["", "a/b", "redshift!x-y"], ["a b", "a?b"]),
+    ("CLUSTER", "CLUSTER_IDENTIFIER"): (["", "a", "a-1"], ["Abc", "a--b", "abc-", "1ab", "a" * 64]),
+    ("CLUSTER", "WORKGROUP"): (["", "abc", "1--b"], ["ab", "a_b", "Abc"]),
+    ("CLUSTER", "SSLMODE"): (["", "disable", "Verify-CA"], ["yes", "verify_full"]),
+    ("CLUSTER", "SSLROOTCERT"): (["", "system", "a.pem", "/a/b.crt"], ["folder/", "s3://b/c.pem"]),
+    ("CLUSTER", "CONNECT_TIMEOUT"): (["", "1", "3600"], ["0", "1.5", "3601"]),
+    ("CLUSTER", "STATEMENT_TIMEOUT"): (["", "0", "604800"], ["-1", "604801"]),
+    ("CLUSTER", "LOCK_TIMEOUT"): (["", "1"], ["0", "86401"]),
     ("IAM_ROLE", "ARN"): (
-        ["", "arn:aws-cn:iam::123456789012:role/a/b"],
-        ["role", "arn:aws:s3:::b"],
+        ["", "default", "arn:aws-cn:iam::123456789012:role/a/b"],
+        ["role", "arn:aws:s3:::b", "DEFAULT"],
     ),
+    ("S3", "SCRATCH"): (
+        ["", "s3://b/x", "s3://b/x/y/"],
+        ["s3://b", "s3://b/", "s3://b//", "folder", "s3:///x", "gs://b/x"],
+    ),
+    ("LOAD", "REDSHIFT_READS_LOGS"): (["", "no", "YES"], ["maybe", "0"]),
+    ("DWH", "KIND"): (["", "Serverless", "provisioned"], ["multi-node"]),
+    ("DWH", "IDENTIFIER"): (
+        ["", "abc", "sparkify-2"],
+        ["ab", "Sparkify", "a--b", "x" * 64, "a" + "-a" * 32],
+    ),
+    ("DWH", "NODE_TYPE"): (["", "ra3.large", "dc2.8xlarge"], ["ra3", "ra3.large.x", "RA3.large"]),
+    ("DWH", "NUM_NODES"): (["", "1", "128"], ["0", "129", "two"]),
+    ("DWH", "BASE_CAPACITY"): (["", "4", "1024"], ["3", "1025"]),
+    ("DWH", "IAM_ROLE_NAME"): (["", "a", "A_b+=,.@-"], ["a b", "a/b", "x" * 65]),
+    ("DWH", "ALLOWED_CIDR"): (
+        ["", "203.0.113.0/24", "10.0.0.0/8"],
+        ["203.0.113.1/24", "example.com", "::1/128", "203.0.113.0/33"],
+    ),
+    ("DWH", "ALLOW_ANY_ADDRESS"): (["", "no", "Yes"], ["true", "1"]),
     ("S3", "LOG_DATA"): (["a", "s3://b", "s3://b/p"], ["", "s3://", "s3:///p", "s3:/b", "gs://b"]),
     ("S3", "SONG_DATA"): (["../a b", "s3://b/p/"], ["", "https://b.s3.amazonaws.com/p", "s3a://b"]),
     ("S3", "LOG_JSONPATH"): (["", "a.json", "s3://b/k"], ["s3://b", "s3://b/", "folder/"]),
@@ -299,6 +451,7 @@ def test_the_rules_above_speak_of_every_key_but_the_password() -> None:
         ("SPARKIFY_IAM_ROLE_ARN", "arn:aws:iam::123456789012:role/r", lambda s: s.iam_role_arn),
         ("SPARKIFY_S3_LOG_DATA", "s3://b/p", lambda s: s.s3.log_data),
         ("SPARKIFY_PARTITIONS_FIRST_DAY", "2020-02-29", lambda s: str(s.partitions.first_day)),
+        ("SPARKIFY_DWH_NODE_TYPE", "ra3.xlplus", lambda s: s.dwh.node_type),
         ("SPARKIFY_LOAD_MAX_REJECT_RATIO", "0.25", lambda s: str(s.load.max_reject_ratio)),
     ],
 )
@@ -325,8 +478,8 @@ def test_a_mistyped_variable_is_an_error_that_names_the_right_one(folder: Path) 
 
 def test_variables_of_other_tools_are_ignored(folder: Path) -> None:
     others = {"SPARKIFY_TEST_S3_ENDPOINT": "x", "SPARKIFY": "x", "S3_LOG_DATA": "x"}
-    free = {"SPARKIFY_DWH_NODE_TYPE": "ra3.large", "SPARKIFY_CONFIG": "elsewhere.cfg"}
-    assert load_settings(write(folder), others | free) == load_settings(write(folder), {})
+    named = {"SPARKIFY_CONFIG": "elsewhere.cfg"}
+    assert load_settings(write(folder), others | named) == load_settings(write(folder), {})
 
 
 def test_home_is_dagster_home_or_beside_the_file_and_nothing_is_created(folder: Path) -> None:
@@ -419,8 +572,9 @@ def test_whatever_the_file_holds_only_a_settings_error_comes_out(folder: Path, t
         assert len(problem.splitlines()) == 1
 
 
-def test_a_section_for_later_may_have_any_key(folder: Path) -> None:
-    load_settings(write(folder, DWH={"CLUSTER_TYPE": "multi-node", "ANYTHING": "x"}), {})
+def test_a_key_that_the_section_of_the_warehouse_does_not_have_is_refused(folder: Path) -> None:
+    problem = only_problem(write(folder, DWH={"NODE_TYP": "ra3.large"}))
+    assert problem == "[DWH] NODE_TYP is not a key (dwh.cfg): did you mean NODE_TYPE?"
 
 
 def test_an_error_survives_a_process_boundary(folder: Path) -> None:

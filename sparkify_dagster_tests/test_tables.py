@@ -237,17 +237,26 @@ def test_duckdb_ddl_has_no_keys_and_no_text_sizes() -> None:
     )
 
 
-def test_postgres_ddl_has_primary_keys_and_compares_text_by_bytes() -> None:
+def test_postgres_ddl_compares_text_by_bytes_and_leaves_keys_to_the_audits() -> None:
     assert TABLES["user_levels"].ddl("postgres", "star") == (
         "CREATE TABLE IF NOT EXISTS star.user_levels (\n"
         "    user_id INTEGER NOT NULL,\n"
         '    level VARCHAR(16) COLLATE "C" NOT NULL,\n'
         "    valid_from TIMESTAMP NOT NULL,\n"
         "    valid_to TIMESTAMP,\n"
-        "    is_current BOOLEAN NOT NULL,\n"
-        "    PRIMARY KEY (user_id, valid_from)\n"
+        "    is_current BOOLEAN NOT NULL\n"
         ")"
     )
+
+
+def test_postgres_has_indexes_on_the_sort_key_and_on_what_the_file_names() -> None:
+    index = "CREATE INDEX IF NOT EXISTS staging_events"
+    assert TABLES["staging_events"].index_ddl("postgres", "star") == (
+        f"{index}_log_date_index ON star.staging_events (log_date)",
+        f"{index}_event_time_index ON star.staging_events (event_time)",
+    )
+    for engine in ("duckdb", "redshift"):  # they pass over blocks of other days
+        assert TABLES["staging_events"].index_ddl(engine, "star") == ()
 
 
 def test_duckdb_ddl_creates_every_table_with_its_columns(
@@ -313,6 +322,7 @@ def test_a_file_says_everything_about_its_table(tmp_path: Path) -> None:
         dist_style="KEY",
         dist_key="place_id",
         sort_key=("place_id", "place_kind"),
+        indexes=(),
         json_style="camelCase",
         source_text=PLACES,
     )

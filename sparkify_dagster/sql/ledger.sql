@@ -2,6 +2,8 @@
 -- `loading` holds the files of the load under way, inside its transaction only.
 -- `stale` names derived tables whose sources changed; `refreshed` those that were built, and from
 -- which text; `unknown_keys` counts the JSON keys that no column takes.
+-- `made` names the tables that the platform made, with a mark of the shape it made them in;
+-- `granted` the roles that `sparkify tables grant` set up.
 
 -- name: create loading
 CREATE TABLE IF NOT EXISTS loading (
@@ -22,6 +24,12 @@ CREATE TABLE IF NOT EXISTS unknown_keys (
     json_key VARCHAR(1024) NOT NULL, lines BIGINT NOT NULL
 )
 
+-- name: create made
+CREATE TABLE IF NOT EXISTS made (table_name VARCHAR(127) NOT NULL, shape VARCHAR(64) NOT NULL)
+
+-- name: create granted
+CREATE TABLE IF NOT EXISTS granted (purpose VARCHAR(16) NOT NULL, role_name VARCHAR(127) NOT NULL)
+
 -- name: current files
 SELECT key, etag, day, loaded_at
 FROM (
@@ -35,13 +43,11 @@ WHERE place = 1
 
 -- name: forget versions
 DELETE FROM load_files
-WHERE table_name = :table_name
-  AND EXISTS (
-      SELECT 1 FROM loading
-      WHERE loading.table_name = load_files.table_name
-        AND loading.key = load_files.key
-        AND loading.etag = load_files.etag
-  )
+USING loading
+WHERE load_files.table_name = :table_name
+  AND loading.table_name = load_files.table_name
+  AND loading.key = load_files.key
+  AND loading.etag = load_files.etag
 
 -- name: forget rejects
 DELETE FROM load_rejects
@@ -72,8 +78,9 @@ WHERE place = 1
 
 -- name: mark stale
 INSERT INTO stale (table_name)
-SELECT :table_name
-WHERE NOT EXISTS (SELECT 1 FROM stale WHERE table_name = :table_name)
+SELECT CAST(:table_name AS VARCHAR(127))
+FROM (SELECT COUNT(*) AS notes FROM stale WHERE table_name = :table_name) AS noted
+WHERE notes = 0
 
 -- name: clear stale
 DELETE FROM stale
@@ -92,3 +99,17 @@ WHERE table_name = :table_name
 -- name: note built
 INSERT INTO refreshed (table_name, code_version, refreshed_at)
 VALUES (:table_name, :code_version, :refreshed_at)
+
+-- name: made tables
+SELECT table_name, shape FROM made
+
+-- name: forget made
+DELETE FROM made
+WHERE table_name = :table_name
+
+-- name: granted roles
+SELECT purpose, role_name FROM granted
+
+-- name: forget granted
+DELETE FROM granted
+WHERE purpose = :purpose

@@ -21,4 +21,5 @@ CREATE TABLE IF NOT EXISTS load_files (
 -- EVEN: a small table that is read as a whole and joined to nothing large.
 DISTSTYLE EVEN
 -- Each load compares one table's files with the lake, by key.
+-- table_name stays raw as the key that blocks are chosen by; text is zstd, the rest az64.
 SORTKEY (table_name, key);

@@ -14,4 +14,5 @@ CREATE TABLE IF NOT EXISTS load_rejects (
 -- EVEN: a small table that is read as a whole and joined to nothing large.
 DISTSTYLE EVEN
 -- Rejects are looked up by table and file.
+-- table_name stays raw as the key that blocks are chosen by; text is zstd, numbers are az64.
 SORTKEY (table_name, key, line);

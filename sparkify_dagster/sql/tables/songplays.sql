@@ -23,4 +23,5 @@ CREATE TABLE IF NOT EXISTS songplays (
 DISTSTYLE KEY
 DISTKEY (user_id)
 -- A refresh replaces days, and reports ask for spans of time: both read only the blocks of their days.
+-- log_date stays raw as in staging_events; text is zstd, numbers and times are az64.
 SORTKEY (log_date, start_time);

@@ -14,4 +14,5 @@ CREATE TABLE IF NOT EXISTS time (
 DISTSTYLE KEY
 DISTKEY (start_time)
 -- start_time: spans of time read only their own blocks; it stays raw as in staging_events.
+-- All else is az64, made for numbers.
 SORTKEY (start_time);

@@ -13,4 +13,5 @@ CREATE TABLE IF NOT EXISTS user_levels (
 DISTSTYLE KEY
 DISTKEY (user_id)
 -- The level at a moment is looked up by listener and time.
+-- user_id stays raw as the key that blocks are chosen by; text is zstd, times are az64.
 SORTKEY (user_id, valid_from);

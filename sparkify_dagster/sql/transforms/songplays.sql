@@ -61,6 +61,8 @@ repeated AS (
     WHERE page = 'NextSong'
       AND user_id IS NOT NULL
       AND ts IN (SELECT ts FROM plays) -- incremental
+      AND event_time >= (SELECT MIN(event_time) FROM plays) -- incremental
+      AND event_time <= (SELECT MAX(event_time) FROM plays) -- incremental
     GROUP BY ts, user_id, session_id, item_in_session
     HAVING COUNT(*) > 1
 ),

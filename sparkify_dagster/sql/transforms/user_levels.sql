@@ -18,10 +18,9 @@ GROUP BY user_id
 
 -- name: delete
 DELETE FROM user_levels
-WHERE EXISTS ( -- incremental
-    SELECT 1 FROM pending_user_levels AS p -- incremental
-    WHERE p.user_id = user_levels.user_id AND p.since <= user_levels.valid_from -- incremental
-) -- incremental
+USING pending_user_levels -- incremental
+WHERE pending_user_levels.user_id = user_levels.user_id -- incremental
+  AND pending_user_levels.since <= user_levels.valid_from -- incremental
 
 -- name: insert
 INSERT INTO user_levels (user_id, level, valid_from, valid_to, is_current)
@@ -52,20 +51,27 @@ starts AS (
     FROM steps
     WHERE is_event = 1
       AND (level_before IS NULL OR level_before <> level)
+),
+periods AS (
+    SELECT
+        user_id, event_time, level,
+        LEAD(event_time) OVER (PARTITION BY user_id ORDER BY event_time) AS next_time
+    FROM starts
 )
 SELECT
     user_id,
     level,
     event_time,
-    LEAD(event_time) OVER (PARTITION BY user_id ORDER BY event_time),
-    LEAD(event_time) OVER (PARTITION BY user_id ORDER BY event_time) IS NULL
-FROM starts
+    next_time,
+    CASE WHEN next_time IS NULL THEN TRUE ELSE FALSE END
+FROM periods
 
--- The last period that stayed may end elsewhere now, or be the current one again.
+-- The last period that stayed may end elsewhere now, or be the current one again. A period never
+-- ends where it starts, so its start can stand for "it has no end" on both sides.
 -- name: close the period before
 UPDATE user_levels -- incremental
 SET valid_to = following.valid_from, -- incremental
-    is_current = following.valid_from IS NULL -- incremental
+    is_current = CASE WHEN following.valid_from IS NULL THEN TRUE ELSE FALSE END -- incremental
 FROM ( -- incremental
     SELECT -- incremental
         user_id, valid_from AS this_from, -- incremental
@@ -76,8 +82,5 @@ FROM ( -- incremental
 WHERE following.user_id = user_levels.user_id -- incremental
   AND following.this_from = user_levels.valid_from -- incremental
   AND user_levels.user_id IN (SELECT user_id FROM pending_user_levels) -- incremental
-  AND ( -- incremental
-      user_levels.is_current <> (following.valid_from IS NULL) -- incremental
-      OR COALESCE(user_levels.valid_to, user_levels.valid_from) -- incremental
-          <> COALESCE(following.valid_from, user_levels.valid_from) -- incremental
-  ) -- incremental
+  AND COALESCE(user_levels.valid_to, user_levels.valid_from) -- incremental
+      <> COALESCE(following.valid_from, user_levels.valid_from) -- incremental

@@ -17,7 +17,10 @@ WITH days AS (
 SELECT
     today.day AS log_date,
     today.day_rows,
-    CAST(CAST(SUM(before.day_rows) AS DOUBLE PRECISION) / COUNT(*) AS BIGINT) AS usual_rows
+    -- FLOOR(x + 0.5): how a cast rounds halves differs from engine to engine.
+    CAST(
+        FLOOR(CAST(SUM(before.day_rows) AS DOUBLE PRECISION) / COUNT(*) + 0.5) AS BIGINT
+    ) AS usual_rows
 FROM days AS today
 INNER JOIN days AS before
     ON before.day < today.day

@@ -1,0 +1,93 @@
+"""The engines under test: one set of rules, held by each of them.
+
+A test that takes `platform` or `engine` runs once for every engine. The stand-in takes Redshift's
+place: it is a surrogate, and no test of it says that Redshift passed.
+"""
+
+import itertools
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from sparkify_dagster.warehouse.catalogue import Catalogue
+from sparkify_dagster_tests.fixtures_lake import S3Endpoint, use_credentials
+from sparkify_dagster_tests.fixtures_warehouse import FolderLake, Platform, make_platform
+from sparkify_dagster_tests.postgres_server import Database, PostgresServer
+from sparkify_dagster_tests.standin import StandIn
+
+ENGINES = ("duckdb", "postgres", "redshift")
+SCRATCH = "scratch"
+_numbers = itertools.count(1)
+
+
+@dataclass
+class EngineUnderTest:
+    """Makes platforms on one engine, each with tables of its own."""
+
+    name: str
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+    def platform(
+        self, folder: Path, lake: Path, catalogue: Catalogue | None = None, **overrides: object
+    ) -> Platform:
+        """The platform of `folder/dwh.cfg`; made twice for one folder, it is over one warehouse."""
+        given = {name.removeprefix("SPARKIFY_"): value for name, value in self.environ.items()}
+        if self.name != "duckdb":
+            given["WAREHOUSE_SCHEMA"] = self._schema(folder)
+        return make_platform(folder, lake, catalogue, **(given | overrides))
+
+    def _schema(self, folder: Path) -> str:
+        folder.mkdir(parents=True, exist_ok=True)
+        note = folder / "schema"
+        if not note.exists():
+            note.write_text(f"s{next(_numbers)}")
+        return note.read_text()
+
+
+@pytest.fixture(scope="session")
+def engine_database(postgres_server: PostgresServer) -> Iterator[Database]:
+    with postgres_server.new_database() as database:
+        yield database
+
+
+def standin_environ(standin: StandIn, endpoint: S3Endpoint) -> dict[str, str]:
+    """The variables that point the platform to Redshift's stand-in."""
+    (endpoint.root / SCRATCH).mkdir(exist_ok=True)
+    return standin.environ() | {"SPARKIFY_S3_SCRATCH": f"s3://{SCRATCH}/work"}
+
+
+@contextmanager
+def _under_test(request: pytest.FixtureRequest) -> Iterator[EngineUnderTest]:
+    if request.param == "duckdb":
+        yield EngineUnderTest("duckdb")
+    elif request.param == "postgres":
+        database: Database = request.getfixturevalue("engine_database")
+        yield EngineUnderTest("postgres", database.environ())
+    else:
+        endpoint: S3Endpoint = request.getfixturevalue("s3_endpoint")
+        standin: StandIn = request.getfixturevalue("standin_server")
+        with pytest.MonkeyPatch.context() as patch:
+            use_credentials(patch)
+            yield EngineUnderTest("redshift", standin_environ(standin, endpoint))
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> Iterator[EngineUnderTest]:
+    with _under_test(request) as under_test:
+        yield under_test
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def module_engine(request: pytest.FixtureRequest) -> Iterator[EngineUnderTest]:
+    """For what several tests of a module share."""
+    with _under_test(request) as under_test:
+        yield under_test
+
+
+@pytest.fixture
+def platform(engine: EngineUnderTest, tmp_path: Path, folder_lake: FolderLake) -> Platform:
+    """An empty warehouse over an empty folder lake that accepts no bad line beyond the usual."""
+    return engine.platform(tmp_path, folder_lake.root)
