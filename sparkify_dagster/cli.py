@@ -13,10 +13,12 @@ from typing import NoReturn
 import click
 
 from sparkify_dagster import __version__
+from sparkify_dagster.commands.cluster import cluster
 from sparkify_dagster.commands.doctor import doctor
 from sparkify_dagster.commands.query import query
 from sparkify_dagster.commands.run import run
 from sparkify_dagster.commands.simulate import simulate
+from sparkify_dagster.commands.tables import tables
 from sparkify_dagster.commands.ui import ui
 from sparkify_dagster.console import DEBUG, complain, debugging, replace_unprintable
 from sparkify_dagster.errors import SparkifyError
@@ -74,6 +76,8 @@ def _debug_option(command: click.Command) -> click.Command:
         help="Show the traceback of an error.",
     )
     command.params.append(option)
+    for sub in command.commands.values() if isinstance(command, click.Group) else ():
+        _debug_option(sub)
     return command
 
 
@@ -93,8 +97,8 @@ def sparkify() -> None:
     """
 
 
-for _command in (run, query, simulate, doctor, ui):
-    sparkify.add_command(_debug_option(_command))
+for _command in (run, query, simulate, doctor, ui, tables, cluster):
+    sparkify.add_command(_command)
 _debug_option(sparkify)
 
 

@@ -2,6 +2,7 @@
 
 pytest_plugins = [
     "sparkify_dagster_tests.plugin_skips",
+    "sparkify_dagster_tests.plugin_secrets",
     "sparkify_dagster_tests.fixtures_lake",
     "sparkify_dagster_tests.fixtures_simulate",
     "sparkify_dagster_tests.fixtures_dagster",

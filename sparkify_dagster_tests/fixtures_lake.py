@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sparkify_dagster_tests.fake_s3 import ACCESS_KEY, FakeS3, serve
+from sparkify_dagster_tests.planted import SECRET_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SECRET_KEY = "lake-reader-secret-0123456789"
 REGION = "us-east-1"
 
 

@@ -7,7 +7,6 @@ Nothing about the platform is known here.
 import contextlib
 import importlib.util
 import os
-import secrets
 import shutil
 import socket
 import subprocess
@@ -22,6 +21,8 @@ from typing import Self
 import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
+
+from sparkify_dagster_tests.planted import DATABASE_PASSWORD
 
 
 def installed() -> Path:
@@ -88,7 +89,7 @@ class PostgresServer:
     def __init__(self, settings: dict[str, str] | None = None) -> None:
         self.host = "127.0.0.1"
         self.port = _free_port()
-        self.password = f"pw-{secrets.token_hex(8)}"
+        self.password = DATABASE_PASSWORD
         self._settings = _SETTINGS | (settings or {})
         self._folder = Path(tempfile.mkdtemp(prefix="postgres-"))
         self._data = self._folder / "data"

@@ -12,6 +12,9 @@ import yaml
 ROOT = Path(__file__).parents[1]
 PURE = (
     "settings.py",
+    "sections.py",
+    "aws.py",
+    "cluster/anything.py",
     "sources.py",
     "tables/anything.py",
     "lake/anything.py",

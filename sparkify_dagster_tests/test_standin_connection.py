@@ -45,6 +45,13 @@ def test_an_unknown_database_is_refused(connect: Connect) -> None:
         connect(dbname="other")
 
 
+def test_the_sessions_number_is_the_same_wherever_it_is_told(connect: Connect) -> None:
+    connection = connect()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid(), current_database()")
+        assert cursor.fetchall() == [(connection.info.backend_pid, connection.info.dbname)]
+
+
 def test_startup_options_are_refused(connect: Connect) -> None:
     with pytest.raises(psycopg2.OperationalError, match="startup options"):
         connect(options="-c statement_timeout=5")

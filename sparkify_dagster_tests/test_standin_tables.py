@@ -288,9 +288,13 @@ def test_privileges_are_those_of_groups_and_roles(standin: StandIn, connect: Con
         "GRANT ROLE readers TO analyst",
         "GRANT USAGE ON SCHEMA s TO GROUP analysts",
         "GRANT SELECT, DROP ON TABLE s.t TO ROLE readers",
+        f'REVOKE TEMPORARY ON DATABASE "{standin.database}" FROM PUBLIC',
+        f"GRANT TEMP ON DATABASE {standin.database} TO ROLE readers",
         "ALTER DEFAULT PRIVILEGES IN SCHEMA s GRANT SELECT ON TABLES TO GROUP analysts",
     ):
         owner.execute(statement)
+    owner.execute("SELECT role_name FROM svv_roles WHERE role_name = 'readers'")
+    assert owner.fetchall() == [("readers",)]
     owner.connection.commit()
     analyst = connect(user="analyst", password="Analyst-1").cursor()
     analyst.execute("SELECT * FROM s.t")

@@ -10,16 +10,15 @@ from sparkify_dagster.warehouse.base import Warehouse
 
 def open_warehouse(settings: Settings) -> Warehouse:
     """The warehouse of a configuration; no connection is opened yet."""
-    schema = settings.warehouse.schema
     match settings.warehouse.engine:
         case Engine.DUCKDB:
             from sparkify_dagster.warehouse.duckdb import DuckDBWarehouse
 
-            return DuckDBWarehouse(settings.duckdb, schema)
+            return DuckDBWarehouse(settings.duckdb, settings.warehouse.schema)
         case Engine.POSTGRES:
             from sparkify_dagster.warehouse.postgres import PostgresWarehouse
 
-            return PostgresWarehouse(settings.cluster, schema)
+            return PostgresWarehouse(settings)
         case Engine.REDSHIFT:
             from sparkify_dagster.warehouse.redshift import RedshiftWarehouse
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from sparkify_dagster.settings import Settings
 from sparkify_dagster.tables import Table
 from sparkify_dagster.warehouse.base import (
     Notify,
@@ -77,8 +78,12 @@ class PostgresWarehouse(ServerWarehouse):
         cluster = self.cluster
         return f"PostgreSQL {cluster.host}:{cluster.db_port}/{cluster.db_name}"
 
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings.cluster, settings.warehouse.schema)
+        self._region = settings.s3.region
+
     def credentials(self) -> Credentials:
-        return mint_credentials(self.cluster, "")
+        return mint_credentials(self.cluster, self._region)
 
     def session(self, connection: "Connection") -> ServerSession:
         return PostgresSession(connection, self.location)

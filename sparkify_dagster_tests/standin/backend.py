@@ -52,6 +52,11 @@ class Backend:
         self._stream.send(protocol.startup_message({k: v for k, v in parameters.items() if v}))
         self._log_in()
 
+    @property
+    def process(self) -> int:
+        """The number of PostgreSQL's process that serves this session."""
+        return int.from_bytes(self._key[:4], "big")
+
     def ask(self, sql: str) -> Iterator[tuple[bytes, bytes]]:
         """The messages that answer a statement, up to and without ReadyForQuery."""
         self._stream.send(frame(b"Q", text(sql)))

@@ -27,6 +27,11 @@ WHERE user_name = CURRENT_USER OR (SELECT rolsuper FROM pg_roles WHERE rolname =
 GRANT SELECT ON pg_catalog.sys_load_error_detail TO PUBLIC;
 CREATE TABLE pg_catalog.standin_keys (relation OID, columns TEXT[], parent OID);
 GRANT SELECT, INSERT ON pg_catalog.standin_keys TO PUBLIC;
+CREATE VIEW pg_catalog.svv_roles AS
+SELECT oid AS role_id, rolname::TEXT AS role_name, 'awsuser'::TEXT AS role_owner,
+    NULL::TEXT AS external_id
+FROM pg_roles WHERE NOT rolcanlogin AND NOT rolsuper AND rolname NOT LIKE 'pg\\_%';
+GRANT SELECT ON pg_catalog.svv_roles TO PUBLIC;
 CREATE FUNCTION pg_catalog.sysdate() RETURNS TIMESTAMP STABLE
     RETURN transaction_timestamp() AT TIME ZONE 'UTC';
 CREATE FUNCTION pg_catalog.getdate() RETURNS TIMESTAMP STABLE
@@ -68,6 +73,7 @@ class Administration:
         self._lock = threading.Lock()
 
     def set_up(self) -> None:
+        """Once a database."""
         self.run(_SETUP)
 
     def run(self, sql: str) -> list[list[str | None]]:

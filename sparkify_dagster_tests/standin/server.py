@@ -61,18 +61,18 @@ class StandIn:
         postgres: Postgres,
         access: S3Access,
         *,
-        database: str = "dev",
         certificate: Path | None = None,
         requires_tls: bool = False,
     ) -> None:
-        self.database = database
+        # Its own name, so that current_database() and GRANT … ON DATABASE mean the same.
+        self.database = postgres.database
         self.password = f"Pw1-{secrets.token_hex(8)}"
         self.statements: list[Statement] = []
         self.requires_tls = requires_tls
         self._postgres = postgres
         self._certificate = _context(certificate) if certificate else None
         self._administration = Administration(postgres)
-        self.copying = Copying(access, self._administration, database)
+        self.copying = Copying(access, self._administration, self.database)
         self._initial_copying = self.copying
         self._passwords: dict[str, set[str]] = {}
         self._roles: list[str] = []
@@ -80,7 +80,6 @@ class StandIn:
         self._sessions: dict[int, tuple[int, Session]] = {}
         self._threads: set[threading.Thread] = set()
         self._lock = threading.Lock()
-        self._next_process = 10_000
         self._closing = False
 
     def __enter__(self) -> Self:
@@ -275,9 +274,10 @@ class StandIn:
             backend.close()
             raise fatal(f'user "{login.role}" does not exist', LOGIN_REFUSED) from error
         secret = secrets.randbits(31)
+        # The number of PostgreSQL's process, which pg_backend_pid() and system views tell too.
+        process = backend.process
+        session = Session(stream, backend, login, process, self)
         with self._lock:
-            process = self._next_process = self._next_process + 1
-            session = Session(stream, backend, login, process, self)
             self._sessions[process] = (secret, session)
         stream.send(welcome(login, process, secret))
         return process, session

@@ -1,0 +1,41 @@
+"""When the suite ends, nothing that it left in its temporary folders holds a planted secret.
+
+Logs, event logs, compute logs, warehouses, lakes, reports: every file is searched, whatever it is.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sparkify_dagster_tests.planted import SECRETS
+
+_BLOCK = 1 << 24
+
+
+def files_with_secrets(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Every file below a folder that holds a planted secret, with the secret."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and not path.is_symlink():
+            yield from ((path, secret) for secret in SECRETS if _holds(path, secret.encode()))
+
+
+def _holds(path: Path, secret: bytes) -> bool:
+    end = b""
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            if secret in end + block:
+                return True
+            end = block[-len(secret) :]
+    return False
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workerinput"):
+        return  # the folders of all workers are inside that of the process that started them
+    factory = session.config._tmp_path_factory  # no public way to the folder from here
+    found = [f"{path}: {secret}" for path, secret in files_with_secrets(factory.getbasetemp())]
+    if found:
+        print("\nA secret was left in:", *found, sep="\n  ")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
