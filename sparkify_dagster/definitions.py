@@ -11,13 +11,16 @@ import dagster as dg
 from sparkify_dagster.assets.sources import lake_assets, ledger_assets
 from sparkify_dagster.assets.staging import staging_asset
 from sparkify_dagster.assets.star import star_asset
+from sparkify_dagster.automation.cluster import cluster_jobs
 from sparkify_dagster.automation.jobs import checks, load_lake
+from sparkify_dagster.automation.tables import create_tables
+from sparkify_dagster.aws_resources import aws_resources
 from sparkify_dagster.checks import ledger_checks
 from sparkify_dagster.instance import WAREHOUSE_POOL
 from sparkify_dagster.partitions import daily_partitions
 from sparkify_dagster.progress import Observer, unobserved
 from sparkify_dagster.resources import PLATFORM, platform_resource
-from sparkify_dagster.settings import Engine, Settings, load_settings
+from sparkify_dagster.settings import Settings, load_settings
 from sparkify_dagster.warehouse import Platform, open_platform
 
 
@@ -31,8 +34,7 @@ def build_definitions(
     """
     platform = platform or open_platform(settings)
     catalogue = platform.catalogue
-    embedded = settings.warehouse.engine is Engine.DUCKDB
-    pool = WAREHOUSE_POOL if embedded else None
+    pool = WAREHOUSE_POOL if platform.warehouse.one_process else None
     daily = daily_partitions(settings.partitions)
     accept_beta_features()
     ledger = ledger_assets(platform)
@@ -48,10 +50,11 @@ def build_definitions(
             for spec in ledger
             if (found := ledger_checks(platform, spec.key.to_user_string(), pool))
         ],
-        jobs=[load_lake(), checks()],
-        resources={PLATFORM: platform_resource(platform, observer)},
-        # measured: seven trivial assets took 28 s in processes of their own, 1.3 s in one
-        executor=dg.in_process_executor if embedded else None,
+        jobs=[load_lake(), checks(), create_tables(platform, pool), *cluster_jobs(settings)],
+        resources={PLATFORM: platform_resource(platform, observer), **aws_resources(settings)},
+        # The work is the warehouse's, one writer at a time. Measured: seven trivial assets took
+        # 28 s in processes of their own, 1.3 s in one.
+        executor=dg.in_process_executor,
     )
 
 

@@ -30,12 +30,20 @@ def _holds(path: Path, secret: bytes) -> bool:
     return False
 
 
+_found = pytest.StashKey[list[str]]()
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if hasattr(session.config, "workerinput"):
         return  # the folders of all workers are inside that of the process that started them
     factory = session.config._tmp_path_factory  # no public way to the folder from here
-    found = [f"{path}: {secret}" for path, secret in files_with_secrets(factory.getbasetemp())]
+    found = [f"{path} holds {secret}" for path, secret in files_with_secrets(factory.getbasetemp())]
+    session.config.stash[_found] = found
     if found:
-        print("\nA secret was left in:", *found, sep="\n  ")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in terminalreporter.config.stash.get(_found, []):
+        terminalreporter.write_line(f"SECRET LEFT: {line}", red=True)

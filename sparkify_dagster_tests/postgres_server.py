@@ -170,8 +170,13 @@ class PostgresServer:
     def _run(self, program: str, *arguments: str) -> None:
         done = subprocess.run(
             [self._binaries / program, *arguments],
-            check=False, capture_output=True, text=True, user=self._owner, group=self._owner, cwd=self._folder,
-        )  # fmt: skip
+            check=False,
+            capture_output=True,
+            text=True,
+            user=self._owner,
+            group=self._owner,
+            cwd=self._folder,
+        )
         if done.returncode:
             raise RuntimeError(f"{program} failed:\n{done.stdout}{done.stderr}")
 

@@ -112,11 +112,13 @@ def test_a_dagster_home_that_cannot_be_made(project: Project) -> None:
     assert not project.warehouse.exists()
 
 
-def test_an_engine_that_is_not_available(project: Project) -> None:
-    cluster = {"HOST": "localhost", "DB_NAME": "d", "DB_USER": "u", "DB_PASSWORD": "hush-hush"}
+def test_a_server_that_is_not_there(project: Project) -> None:
+    cluster = {"HOST": "127.0.0.1", "DB_NAME": "d", "DB_USER": "u", "DB_PASSWORD": "hush-hush"}
     environment = {f"SPARKIFY_CLUSTER_{name}": value for name, value in cluster.items()}
-    message = refused(project, "run", SPARKIFY_WAREHOUSE_ENGINE="postgres", **environment)
-    assert "ENGINE = postgres" in message
+    environment |= {"SPARKIFY_WAREHOUSE_ENGINE": "postgres", "SPARKIFY_CLUSTER_DB_PORT": "1"}
+    message = refused(project, "run", **environment)
+    assert "PostgreSQL 127.0.0.1:1/d: no connection" in message
+    assert "sparkify doctor" in message
     assert "hush-hush" not in message
 
 

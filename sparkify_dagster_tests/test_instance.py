@@ -1,15 +1,20 @@
 """The home folder: made once, never changed after, safe to make twice at once."""
 
+import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.instance.ref import InstanceRef
 from dagster._core.storage.event_log import ConsolidatedSqliteEventLogStorage
 from dagster_shared.check import ParameterCheckError
+from dagster_shared.serdes import deserialize_value, serialize_value
 
 from sparkify_dagster import runs
 from sparkify_dagster.event_storage import BatchingSqliteEventLogStorage
@@ -42,10 +47,25 @@ def test_a_fresh_home_is_made_with_its_settings(small_settings: Settings) -> Non
         assert pool.slot_count == 1
 
 
-def test_the_stock_dagster_command_accepts_the_home(small_settings: Settings) -> None:
+def test_dagsters_own_commands_open_the_home_as_it_is(
+    small_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     open_instance(small_settings).dispose()
-    with dg.DagsterInstance.from_config(str(small_settings.home)) as stock:
-        assert stock.get_runs_count() == 0
+    monkeypatch.setenv("DAGSTER_HOME", str(small_settings.home))
+    with dg.DagsterInstance.get() as opened:
+        assert opened.get_runs_count() == 0
+        assert isinstance(opened.event_log_storage, BatchingSqliteEventLogStorage)
+
+
+def test_an_instance_is_the_same_in_another_process(small_settings: Settings) -> None:
+    """Dagster hands it to the processes that it starts as text."""
+    with open_instance(small_settings, at_terminal=False) as instance:
+        ref = deserialize_value(serialize_value(instance.get_ref()), InstanceRef)
+    with dg.DagsterInstance.from_ref(ref) as elsewhere:
+        storage = elsewhere.event_log_storage
+        assert isinstance(storage, BatchingSqliteEventLogStorage)
+        assert storage.path_for_shard("x") == str(small_settings.home / "history/runs/x.db")
+        assert type(elsewhere.compute_log_manager).__name__ == "LocalComputeLogManager"
 
 
 def test_an_existing_dagster_yaml_is_left_as_it_is(small_settings: Settings) -> None:
@@ -114,7 +134,10 @@ def test_the_stock_storage_reads_every_event_that_was_written_in_batches(
         assert isinstance(instance.event_log_storage, BatchingSqliteEventLogStorage)
         run_id = runs.materialize(small_platform, instance, days=THREE_DAYS).run_id
         written = instance.all_logs(run_id)
-    with dg.DagsterInstance.from_config(str(small_settings.home)) as stock:
+    home = str(small_settings.home)
+    stock_storage = {"storage": {"sqlite": {"base_dir": home}}}
+    ref = InstanceRef.from_dir(home, overrides=stock_storage)
+    with dg.DagsterInstance.from_ref(ref) as stock:
         assert type(stock.event_log_storage).__name__ == "SqliteEventLogStorage"
         assert stock.all_logs(run_id) == written
         run = stock.get_run_by_id(run_id)
@@ -131,3 +154,45 @@ def test_a_batch_that_fails_leaves_nothing_behind(small_instance: dg.DagsterInst
     with pytest.raises(ParameterCheckError):
         storage.store_event_batch(batch)
     assert storage.get_logs_for_run("a-run") == [event]
+
+
+def wait_for(what: Callable[[], bool], seconds: float = 10) -> bool:
+    deadline = time.monotonic() + seconds
+    while not what() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return what()
+
+
+def test_who_watches_a_run_hears_of_each_event_although_the_file_stays_open(
+    small_settings: Settings,
+) -> None:
+    heard: list[str] = []
+
+    def hear(event: dg.EventLogEntry, _: str) -> None:
+        heard.append(event.message)
+
+    with open_instance(small_settings) as writer, open_instance(small_settings) as web_server:
+        writer.report_engine_event("one", job_name="load_lake", run_id="a-run")
+        web_server.event_log_storage.watch("a-run", None, hear)
+        for n, message in enumerate(("two", "three"), start=2):
+            writer.report_engine_event(message, job_name="load_lake", run_id="a-run")
+            assert wait_for(lambda n=n: len(heard) == n), heard
+        web_server.event_log_storage.end_watch("a-run", hear)
+        writer.report_engine_event("four", job_name="load_lake", run_id="a-run")
+        time.sleep(0.3)
+    assert heard == ["one", "two", "three"]
+
+
+def test_a_server_that_reads_many_runs_keeps_few_files_open(small_settings: Settings) -> None:
+    def open_files() -> int:
+        found = [os.readlink(path) for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
+        return sum(str(small_settings.home) in path for path in found)
+
+    with open_instance(small_settings) as instance:
+        for n in range(60):
+            instance.report_engine_event(f"{n}", job_name="load_lake", run_id=f"run-{n}")
+        assert open_files() < 60
+        for n in range(60):
+            (event,) = instance.event_log_storage.get_logs_for_run(f"run-{n}")
+            assert event.message == f"{n}"
+    assert open_files() == 0

@@ -54,7 +54,8 @@ UNLIKE = {
     "null between objects",
     "null between good objects",
     "a number between objects",
-    "an array between objects", "a raw NUL and another object",
+    "an array between objects",
+    "a raw NUL and another object",
 }
 """Bad lines of which it is not documented how many objects COPY makes of them."""
 

@@ -16,6 +16,9 @@ from sparkify_dagster.warehouse.catalogue import SQL_FOLDER, Catalogue, read_cat
 from sparkify_dagster.warehouse.roles import Roles, RolesError, role_statements, table_grants
 from sparkify_dagster.warehouse.schema import creations
 from sparkify_dagster_tests.fixtures_cli import Done, Project
+from sparkify_dagster_tests.fixtures_engines import standin_environ
+from sparkify_dagster_tests.fixtures_lake import S3Endpoint
+from sparkify_dagster_tests.fixtures_standin import Connect
 from sparkify_dagster_tests.fixtures_warehouse import (
     FIRST,
     FolderLake,
@@ -28,6 +31,7 @@ from sparkify_dagster_tests.fixtures_warehouse import (
 )
 from sparkify_dagster_tests.postgres_server import Database, PostgresServer
 from sparkify_dagster_tests.redshift_grammar import problems_of
+from sparkify_dagster_tests.standin import StandIn
 
 STAR = {"songplays", "users", "user_levels", "songs", "artists", "time"}
 PASSWORD = "a-person's password, not shown"
@@ -207,6 +211,17 @@ def test_the_loader_rebuilds_a_table_whose_transform_changed(granted: Site, tmp_
     platform = granted.platform(loader, catalogue)
     assert platform.refresh("users").full
     assert len(all_rows(platform, ["users"])["users"]) == 2
+
+
+def test_the_loader_lets_the_planner_know_of_a_large_load(granted: Site) -> None:
+    loader = granted.platform(granted.person("lou", granted.roles.loader))
+    bring_up_to_date(loader)
+    for table in ("staging_events", "songplays"):
+        loader.warehouse.transact(
+            lambda session, table=table: session.analyze(table, 1_000_000), lambda _: None
+        )
+        counted = f"SELECT reltuples FROM pg_class WHERE oid = 'public.{table}'::regclass"
+        assert granted.run(counted) == [(2.0,)]
 
 
 def test_the_loader_cannot_make_change_or_drop_tables(granted: Site) -> None:
@@ -431,3 +446,43 @@ def changed_catalogue(folder: Path, file: str, old: str, new: str) -> Catalogue:
     assert old in text
     path.write_text(text.replace(old, new))
     return read_catalogue(folder / "sql")
+
+
+# Redshift: its stand-in, whose users and roles are PostgreSQL's
+
+
+@pytest.mark.s3
+def test_the_loader_of_redshift_loads_and_the_analyst_reads_the_star(
+    standin: StandIn,
+    connect: Connect,
+    s3_endpoint: S3Endpoint,
+    aws_environment: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    lake = FolderLake(tmp_path / "lake")
+    lake.put_events(FIRST, event(), event(userId="2", itemInSession=1, level="paid"))
+    lake.put_songs("S1", song())
+    environ = standin_environ(standin, s3_endpoint)
+
+    def platform(user: str | None = None) -> Platform:
+        login = {"CLUSTER_DB_USER": user, "CLUSTER_DB_PASSWORD": "Person1234"} if user else {}
+        given = {name.removeprefix("SPARKIFY_"): value for name, value in environ.items()}
+        return make_platform(tmp_path / "site", lake.root, **(given | login))
+
+    platform()
+    project = Project(tmp_path / "site")
+    for arguments in (["create"], ["grant", "--apply"], ["grant", "--apply"]):
+        done = project.sparkify("tables", *arguments, **environ)
+        assert done.status == 0, done.err
+    with closing(connect()) as connection, connection.cursor() as cursor:
+        for user, role in (("lou", "sparkify_loader"), ("ada", "sparkify_analyst")):
+            cursor.execute(f"CREATE USER {user} PASSWORD 'Person1234'")
+            cursor.execute(f"GRANT ROLE {role} TO {user}")
+        connection.commit()
+    loader = platform("lou")
+    bring_up_to_date(loader)
+    lake.put_events(FIRST, event(userId="3"), name="more")
+    bring_up_to_date(loader)
+    assert len(all_rows(platform("ada"), STAR)["songplays"]) == 3
+    with pytest.raises(WarehouseError, match="permission denied for table staging_events"):
+        all_rows(platform("ada"), ["staging_events"])

@@ -20,6 +20,7 @@ from sparkify_dagster_tests.fixtures_warehouse import (
     Platform,
     bring_up_to_date,
     event,
+    make_platform,
     moment,
     song,
 )
@@ -40,8 +41,9 @@ class Scan(NamedTuple):
 
 
 @pytest.fixture
-def with_history(platform: Platform, folder_lake: FolderLake) -> Platform:
-    """A million plays of a thousand listeners, day after day."""
+def with_history(tmp_path: Path, folder_lake: FolderLake) -> Platform:
+    """A million plays of a thousand listeners on DuckDB, which tells what it scans."""
+    platform = make_platform(tmp_path, folder_lake.root)
     folder_lake.put_songs("s", song())
     bring_up_to_date(platform)
     connection = duckdb.connect(str(platform.settings.duckdb.path))

@@ -92,8 +92,11 @@ def test_the_values_of_the_shipped_file_are_the_defaults(folder: Path) -> None:
     for name in ("memory_limit", "threads", "lock_timeout"):
         assert getattr(bare.duckdb, name) == getattr(shipped.duckdb, name)
     assert bare.load == shipped.load
+    assert bare.sensors == shipped.sensors
+    assert bare.schedules == shipped.schedules
     assert bare.cluster == shipped.cluster
     assert bare.dwh == shipped.dwh
+    assert (bare.alerts, bare.freshness) == (shipped.alerts, shipped.freshness)
     assert bare.s3.region == shipped.s3.region
 
 
@@ -325,6 +328,45 @@ def test_the_warehouse_opens_to_everybody_only_when_told_so(folder: Path, cidr: 
     assert load_settings(write(folder, DWH=allowed), {}).dwh.allowed_cidr == cidr
 
 
+def test_who_is_told_by_email_needs_addresses_and_a_server(folder: Path) -> None:
+    alerts = {"NOTIFY": "log, email", "EMAIL_TO": "a@b"}
+    assert [
+        problem.split(" is ")[0] for problem in refused(write(folder, ALERTS=alerts)).problems
+    ] == [
+        "[ALERTS] EMAIL_FROM",
+        "[ALERTS] SMTP_HOST",
+    ]
+    load_settings(write(folder, ALERTS={"NOTIFY": "log, webhook"}), {})
+
+
+def test_the_port_of_smtp_follows_how_it_is_secured(folder: Path) -> None:
+    for tls, port in {"": 587, "starttls": 587, "tls": 465, "none": 25}.items():
+        assert load_settings(write(folder, ALERTS={"SMTP_TLS": tls}), {}).alerts.smtp_port == port
+    given_wins = write(folder, ALERTS={"SMTP_TLS": "tls", "SMTP_PORT": "2525"})
+    assert load_settings(given_wins, {}).alerts.smtp_port == 2525
+
+
+def test_a_login_never_sends_its_password_as_clear_text(folder: Path) -> None:
+    problem = only_problem(write(folder, ALERTS={"SMTP_USER": "me", "SMTP_TLS": "none"}))
+    assert problem.startswith("[ALERTS] SMTP_USER with SMTP_TLS = none")
+
+
+def test_the_password_of_smtp_belongs_in_the_environment(folder: Path) -> None:
+    problem = only_problem(write(folder, ALERTS={"SMTP_PASSWORD": SECRET}))
+    assert problem == (
+        "[ALERTS] SMTP_PASSWORD = (not shown) (dwh.cfg): expected nothing in a file:"
+        " the variable SPARKIFY_ALERTS_SMTP_PASSWORD holds it"
+    )
+    variable = {"SPARKIFY_ALERTS_SMTP_PASSWORD": SECRET}
+    assert load_settings(write(folder), variable).alerts.smtp_password == SECRET
+
+
+def test_a_table_is_not_overdue_before_it_warns(folder: Path) -> None:
+    for hours in ({"WARN_HOURS": "50"}, {"FAIL_HOURS": "26"}):
+        problem = only_problem(write(folder, FRESHNESS=hours))
+        assert problem.startswith("[FRESHNESS] WARN_HOURS = ")
+
+
 def test_a_single_address_is_a_range(folder: Path) -> None:
     file = write(folder, DWH={"ALLOWED_CIDR": "203.0.113.7"})
     assert load_settings(file, {}).dwh.allowed_cidr == "203.0.113.7/32"
@@ -386,6 +428,13 @@ GOOD_AND_BAD = {
         ["s3://b", "s3://b/", "s3://b//", "folder", "s3:///x", "gs://b/x"],
     ),
     ("LOAD", "REDSHIFT_READS_LOGS"): (["", "no", "YES"], ["maybe", "0"]),
+    ("SENSORS", "ENABLED"): (["", "no", "YES"], ["on", "1"]),
+    ("SENSORS", "MINIMUM_INTERVAL"): (["", "1", "86400"], ["0", "0.5", "86401", "30s"]),
+    ("SENSORS", "MAX_ATTEMPTS"): (["", "1", "20"], ["0", "21", "-1", "many"]),
+    ("SENSORS", "RETRY_DELAY"): (["", "0", "86400"], ["-1", "86401", "1m"]),
+    ("SCHEDULES", "ENABLED"): (["", "no", "Yes"], ["off", "0"]),
+    ("SCHEDULES", "DAILY_LOAD_HOUR"): (["", "0", "23"], ["24", "-1", "2:00", "2.5"]),
+    ("SCHEDULES", "RECONCILIATION_HOUR"): (["", "0", "23"], ["24", "-1", "noon"]),
     ("DWH", "KIND"): (["", "Serverless", "provisioned"], ["multi-node"]),
     ("DWH", "IDENTIFIER"): (
         ["", "abc", "sparkify-2"],
@@ -414,6 +463,26 @@ GOOD_AND_BAD = {
     ),
     ("PARTITIONS", "LAST_DAY"): (["", "2199-12-31"], ["2018-W44-4", "9999-12-31"]),
     ("LOAD", "MAX_REJECT_RATIO"): (["0", "1", ".5", "1e-3"], ["1%", "-0.1", "1.01", "nan"]),
+    ("ALERTS", "NOTIFY"): (["", "log", "Log, webhook"], ["pager", "log,log", "log,", "log email"]),
+    ("ALERTS", "WARNINGS"): (["", "no", "Yes"], ["true", "warn"]),
+    ("ALERTS", "UI_URL"): (
+        ["", "https://h", "http://[::1]:3000/dagster/"],
+        ["h:3000", "https://h?x", "https://h#x", "ftp://h"],
+    ),
+    ("ALERTS", "EMAIL_TO"): (["", "a@b", "a.b+c@x.org, d@e"], ["a", "a@b;c@d", "A <a@b>", "a@b,"]),
+    ("ALERTS", "EMAIL_FROM"): (["", "a@b.org"], ["a", "a@b, c@d", "A <a@b>"]),
+    ("ALERTS", "SMTP_HOST"): (["", "mail.example.com", "::1"], ["h:25", "smtp://h", "a b"]),
+    ("ALERTS", "SMTP_PORT"): (["", "1", "65535"], ["0", "65536", "smtp"]),
+    ("ALERTS", "SMTP_TLS"): (["", "TLS", "starttls", "none"], ["no", "ssl"]),
+    ("ALERTS", "SMTP_USER"): (["", "me@corp.com", "a:b"], ["a b", "é"]),
+    ("ALERTS", "WEBHOOK_URL"): (
+        ["", "http://h:1", "https://h/a/b?token=c"],
+        ["h/a", "ftp://h", "https://", "https://u:p@h/", "https://h/#a", "https://h/é"],
+    ),
+    ("ALERTS", "SSLROOTCERT"): (["", "system", "a.pem"], ["folder/", "s3://b/c.pem"]),
+    ("FRESHNESS", "ENABLED"): (["", "no", "Yes"], ["true", "auto"]),
+    ("FRESHNESS", "WARN_HOURS"): (["", "1", "49"], ["0", "1.5", "8785"]),
+    ("FRESHNESS", "FAIL_HOURS"): (["", "27", "8784"], ["0", "two", "8785"]),
 }
 
 
@@ -434,9 +503,10 @@ def test_each_key_accepts_what_it_says_and_refuses_the_rest(
         assert f"({variable})" in only_problem(write(folder), {variable: value})
 
 
-def test_the_rules_above_speak_of_every_key_but_the_password() -> None:
+def test_the_rules_above_speak_of_every_key_but_the_passwords() -> None:
     declared = {(section, name) for section, keys in KEYS.items() for name in keys}
-    assert declared - {("CLUSTER", "DB_PASSWORD")} == set(GOOD_AND_BAD)
+    passwords = {("CLUSTER", "DB_PASSWORD"), ("ALERTS", "SMTP_PASSWORD")}
+    assert declared - passwords == set(GOOD_AND_BAD)
 
 
 # The environment
@@ -590,6 +660,17 @@ def test_a_password_is_in_no_repr() -> None:
     loaded = load_settings(SHIPPED, {"SPARKIFY_CLUSTER_DB_PASSWORD": SECRET})
     assert loaded.cluster.db_password == SECRET
     assert SECRET not in repr(loaded) + str(loaded) + repr(loaded.cluster)
+
+
+@pytest.mark.parametrize(
+    "variable", ["SPARKIFY_ALERTS_SMTP_PASSWORD", "SPARKIFY_ALERTS_WEBHOOK_URL"]
+)
+def test_a_secret_of_alerts_is_in_no_repr_and_in_no_error(folder: Path, variable: str) -> None:
+    value = f"https://h/{SECRET}"
+    assert SECRET not in repr(load_settings(SHIPPED, {variable: value}))
+    assert SECRET not in only_problem(write(folder), {variable: f"{value}\n#x"})
+    wrong = {"SPARKIFY_ALERTS_WEBHOOK_URL": f"h/{SECRET}"}
+    assert SECRET not in only_problem(write(folder), wrong)
 
 
 @pytest.mark.parametrize(

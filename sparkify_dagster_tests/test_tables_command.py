@@ -12,7 +12,7 @@ import pytest
 from sparkify_dagster.automation.tables import create_tables
 from sparkify_dagster.commands.tables import complete
 from sparkify_dagster.settings import load_settings
-from sparkify_dagster.warehouse import Platform, WarehouseError, open_platform
+from sparkify_dagster.warehouse import Platform, WarehouseError, open_platform, schema
 from sparkify_dagster.warehouse.base import Session
 from sparkify_dagster.warehouse.schema import creations, schema_statements
 from sparkify_dagster.warehouse.server import ServerWarehouse
@@ -125,7 +125,7 @@ def test_what_redshift_is_shown_is_redshifts_grammar(project: Project) -> None:
     platform = open_platform(settings)
     statements = [
         *schema_statements(platform.warehouse),
-        *(c.sql for c in creations(platform.warehouse, platform.catalogue)),
+        *(text for c in creations(platform.warehouse, platform.catalogue) for text in c.statements),
     ]
     for statement in statements:
         assert problems_of(statement) == []
@@ -308,6 +308,38 @@ def test_a_foreign_key_of_somebody_else_is_named(place: Place) -> None:
 
 
 # What making anew needs
+
+
+@pytest.mark.parametrize("engine", ["postgres"], indirect=True)
+def test_foreign_keys_are_untied_and_tied_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only Redshift is told of keys. PostgreSQL shows that the statements find and make them."""
+    monkeypatch.setattr(schema, "_TOLD_OF_FOREIGN_KEYS", {"postgres"})
+    bring_up_to_date(place.platform)
+    songplays, users = f"{place.schema}.songplays", f"{place.schema}.users"
+    place.run(
+        f"CREATE UNIQUE INDEX one_user ON {users} (user_id)",
+        f"ALTER TABLE {songplays} ADD FOREIGN KEY (user_id) REFERENCES {users} (user_id)",
+    )
+    keys = (
+        "SELECT conrelid::regclass::text, confrelid::regclass::text, conkey FROM pg_constraint"
+        f" WHERE contype = 'f' AND confrelid = '{users}'::regclass"
+    )
+    warehouse, catalogue = place.platform.warehouse, place.platform.catalogue
+
+    def work(session: Session) -> None:
+        before = session.fetch(keys)
+        assert len(before) == 1
+        again = schema.untie(session, warehouse, catalogue, "users")
+        assert session.fetch(keys) == ()
+        assert again == [
+            f"ALTER TABLE {songplays} ADD FOREIGN KEY (user_id) REFERENCES {users} (user_id)"
+        ]
+        session.execute(again[0])
+        assert session.fetch(keys) == before
+
+    warehouse.transact(work, lambda _: None)
 
 
 def test_a_table_keeps_its_place_when_only_its_text_changes(place: Place, tmp_path: Path) -> None:

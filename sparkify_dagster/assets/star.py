@@ -55,7 +55,7 @@ def star_asset(
                 days=range_of_run(context) if partitions else None,
                 recompute=bool(config.get("recompute")),
                 full=bool(config["full"]),
-                run_id=context.run_id,
+                run_id=context.run.run_id,
                 notify=notify,
             )
 

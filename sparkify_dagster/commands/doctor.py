@@ -14,8 +14,9 @@ class UnfitError(SparkifyError):
 def doctor() -> None:
     """Check configuration, lake, warehouse, disk and packages, and say what to do.
 
-    Nothing is created or changed. The exit status is 1 if something has to be mended before a run
-    can succeed; a warning does not count.
+    Nothing stays created or changed: on redshift a probe is written to [S3] SCRATCH, copied into
+    a table that is rolled back, and deleted. The exit status is 1 if something has to be mended
+    before a run can succeed; a warning does not count.
     """
     from sparkify_dagster.doctor import examine
 

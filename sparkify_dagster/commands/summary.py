@@ -144,7 +144,7 @@ def lake_lines(platform: Platform, status: LakeStatus) -> list[str]:
 
 def where_next(platform: Platform) -> list[str]:
     return [
-        f"Warehouse: {platform.settings.duckdb.path}",
+        f"Warehouse: {platform.warehouse.location}",
         'Ask it:    sparkify query "SELECT weekday, COUNT(*) AS plays FROM songplays JOIN time'
         ' USING (start_time) GROUP BY weekday ORDER BY weekday"',
         "See it:    sparkify ui",

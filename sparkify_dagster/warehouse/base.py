@@ -58,6 +58,18 @@ class CopiedFile:
     rejected: tuple[tuple[int, str], ...]
 
 
+class Intake(ABC):
+    """How batches of parsed rows come into a staging table."""
+
+    def encode(self, rows: "pa.Table") -> object:
+        """Make a batch ready for `append`; in another thread, while the one before is appended."""
+        return rows
+
+    @abstractmethod
+    def append(self, encoded: object) -> None:
+        """Take what `encode` made of a batch."""
+
+
 class Session(ABC):
     """A transaction, or a read of one consistent state. Not to be shared between threads."""
 
@@ -82,8 +94,8 @@ class Session(ABC):
     @abstractmethod
     def staging(
         self, table: Table, files: Sequence[StagedFile]
-    ) -> "AbstractContextManager[Callable[[pa.Table], None]]":
-        """Take parsed rows (see `parsing.Parsed`), a batch a call.
+    ) -> AbstractContextManager["Intake"]:
+        """A way in for parsed rows (see `parsing.Parsed`), a batch at a time.
 
         At the end of the block they are in the table, with the key and the day of their files.
         """
@@ -107,8 +119,11 @@ class Session(ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} copies nothing")
 
-    def analyze(self, table: str) -> None:  # noqa: B027 - nothing to do is a right answer
-        """Let the planner know the table, of which a large part is new."""
+    def analyze(self, table: str, written: int) -> None:  # noqa: B027 - nothing is right for some
+        """Let the planner know a table into which so many rows were written.
+
+        Without it a planner believes in a few hundred rows, and may take minutes for seconds.
+        """
 
     def fetch(
         self, sql: str, params: Mapping[str, Value] | None = None

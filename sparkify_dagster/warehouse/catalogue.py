@@ -20,6 +20,8 @@ from sparkify_dagster.warehouse.reports import Check
 from sparkify_dagster.warehouse.transforms import Transform
 
 SQL_FOLDER = Path(__file__).parent.parent / "sql"
+STAGING, STAR = "staging", "star"
+_TRANSFORMS = "transforms"
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Catalogue:
     transforms: Mapping[str, Transform]
     """By table, each after those that it reads or refers to."""
     checks: tuple[Check, ...]
+    folder: Path = SQL_FOLDER
+    """Where all of it was read from."""
 
     def dependencies(self, table: str) -> tuple[str, ...]:
         """The tables that a derived table reads or refers to."""
@@ -68,6 +72,19 @@ class Catalogue:
             return self.transforms[table].script.text
         return self.tables[table].source_text
 
+    def layer_of(self, table: str) -> str:
+        """Which part of the warehouse a table belongs to: staging, star, or a folder of its own."""
+        if table not in self.transforms:
+            return STAGING
+        folder = self.transforms[table].script.path.parent.name
+        return STAR if folder == _TRANSFORMS else folder
+
+    def files_of(self, table: str) -> tuple[Path, ...]:
+        """The SQL files that declare and make a table."""
+        declared = self.folder / "tables" / f"{table}.sql"
+        made = (self.transforms[table].script.path,) if table in self.transforms else ()
+        return (declared, *made)
+
     def code_version(self, table: str) -> str:
         """Changes whenever the table, its transform or a check that must pass for it does."""
         texts = [self.tables[table].source_text]
@@ -84,13 +101,13 @@ def read_catalogue(sql_folder: Path = SQL_FOLDER, sources: Sequence[Source] = SO
         SparkifyError: naming the file that is not as it must be, and what to do.
     """
     tables = load_tables(sql_folder / "tables")
-    found = transforms.find_transforms(tables, sql_folder / "transforms")
+    found = transforms.find_transforms(tables, sql_folder / _TRANSFORMS)
     scopes = {name: _staging_scope(source) for name, source in _by_table(sources).items()}
     scopes |= {name: scope for name, t in found.items() if (scope := t.scope())}
     scopes |= {name: Scope("key", "SELECT key FROM loading") for name in _ledger_tables(tables)}
     checks = find_checks(tables, _by_table(sources), scopes, sql_folder / "checks")
     of_lake = (check for source in sources for check in lake_checks(source))
-    return Catalogue(tables, _by_table(sources), found, (*checks, *of_lake))
+    return Catalogue(tables, _by_table(sources), found, (*checks, *of_lake), sql_folder)
 
 
 def _by_table(sources: Sequence[Source]) -> dict[str, Source]:

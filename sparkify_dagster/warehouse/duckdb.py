@@ -9,7 +9,7 @@ import random
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ from sparkify_dagster.tables import Table
 from sparkify_dagster.warehouse.base import (
     PARAMETER,
     WRITES,
+    Intake,
     Notify,
     Session,
     StagedFile,
@@ -31,7 +32,6 @@ from sparkify_dagster.warehouse.reports import Rows, Value
 if TYPE_CHECKING:
     import duckdb
     import pandas as pd
-    import pyarrow as pa
 
 _HOLDER = re.compile(r"PID (\d+)")
 
@@ -75,13 +75,11 @@ class DuckDBSession(Session):
 
         arrays = [pa.array(list(values)) for values in zip(*rows, strict=True)]
         names = ", ".join(columns)
-        with self._registered("new_rows", pa.Table.from_arrays(arrays, names=list(columns))):
+        with self.registered("new_rows", pa.Table.from_arrays(arrays, names=list(columns))):
             self._run(f"INSERT INTO {table} ({names}) SELECT {names} FROM new_rows", None)
 
     @contextmanager
-    def staging(
-        self, table: Table, files: Sequence[StagedFile]
-    ) -> "Iterator[Callable[[pa.Table], None]]":
+    def staging(self, table: Table, files: Sequence[StagedFile]) -> Iterator[Intake]:
         import pyarrow as pa
 
         staged = pa.table(
@@ -91,17 +89,8 @@ class DuckDBSession(Session):
                 "log_date": pa.array([file.day for file in files], pa.date32()),
             }
         )
-        names = ", ".join(table.column_names)
-
-        def append(rows: "pa.Table") -> None:
-            with self._registered("parsed", rows):
-                self.execute(
-                    f"INSERT INTO {table.name} ({names})\n"
-                    f"SELECT {names} FROM parsed INNER JOIN staged_files USING (file)"
-                )
-
-        with self._registered("staged_files", staged):
-            yield append
+        with self.registered("staged_files", staged):
+            yield _DuckDBIntake(self, table)
 
     def _run(self, sql: str, params: Mapping[str, Value] | None) -> "duckdb.DuckDBPyConnection":
         if params is None:
@@ -111,7 +100,8 @@ class DuckDBSession(Session):
         return self._connection.execute(PARAMETER.sub(r"$\1", sql), values)
 
     @contextmanager
-    def _registered(self, name: str, table: object) -> Iterator[None]:
+    def registered(self, name: str, table: object) -> Iterator[None]:
+        """Let statements of the block read an Arrow table by this name."""
         import duckdb
 
         self._connection.register(name, table)
@@ -123,6 +113,22 @@ class DuckDBSession(Session):
                 self._connection.unregister(name)
             raise
         self._connection.unregister(name)
+
+
+class _DuckDBIntake(Intake):
+    """Rows are read where they are, without a copy."""
+
+    def __init__(self, session: DuckDBSession, table: Table) -> None:
+        self._session = session
+        names = ", ".join(table.column_names)
+        self._statement = (
+            f"INSERT INTO {table.name} ({names})\n"
+            f"SELECT {names} FROM parsed INNER JOIN staged_files USING (file)"
+        )
+
+    def append(self, encoded: object) -> None:
+        with self._session.registered("parsed", encoded):
+            self._session.execute(self._statement)
 
 
 class DuckDBWarehouse(Warehouse):

@@ -16,7 +16,7 @@ from sparkify_dagster.lake import Chunk, Lake, LakeFile
 from sparkify_dagster.lake.base import changed
 from sparkify_dagster.sources import Source
 from sparkify_dagster.warehouse import ledger
-from sparkify_dagster.warehouse.base import Session, StagedFile
+from sparkify_dagster.warehouse.base import Intake, Session, StagedFile
 from sparkify_dagster.warehouse.line_rules import LineRules
 from sparkify_dagster.warehouse.lines import LineBatch, line_batches
 from sparkify_dagster.warehouse.parsing import Parsed, Rejected, parse
@@ -26,8 +26,6 @@ from sparkify_dagster.warehouse.transforms import Dependents
 REASONS_TOLD = 3
 # Batches that wait for the engine: it never waits for a slow one, and few are in memory.
 _AHEAD = 2
-# From here on, statistics that are older than the load would mislead the planner.
-_MANY_ROWS = 10_000
 _T = TypeVar("_T")
 
 
@@ -96,8 +94,7 @@ def load_files(session: Session, load: Load, dependents: Dependents) -> Loaded:
     _refuse_too_many(session, load, loaded, tally)
     _write_unknown_keys(session, source, tally)
     ledger.write_ledger(session, source.table, loaded.reports, load.versions, load.run_id)
-    if sum(report.rows for _, report in loaded.reports) >= _MANY_ROWS:
-        session.analyze(source.table)
+    session.analyze(source.table, sum(report.rows for _, report in loaded.reports))
     for (_, key), lines in tally.unknown.items():
         loaded.unknown_keys[key] += lines
     return loaded
@@ -138,12 +135,12 @@ def _stage(
     tally.lines.update({file.key: 0 for file in files})
     # Closed in this order: first the thread that reads ahead, then what it reads from.
     with (
-        session.staging(load.rules.table, staged) as append,
+        session.staging(load.rules.table, staged) as intake,
         closing(load.lake.read(files)) as chunks,
-        closing(_ahead(_parsed(load.rules, chunks, files))) as batches,
+        closing(_ahead(_parsed(load.rules, chunks, files, intake))) as batches,
     ):
-        for batch, parsed in batches:
-            append(parsed.rows)
+        for batch, parsed, encoded in batches:
+            intake.append(encoded)
             _quarantine(session, load.source, staged, parsed.rejected, tally)
             for file, lines in batch.counts.items():
                 tally.lines[staged[file].key] += lines
@@ -173,10 +170,11 @@ def _quarantine(
 
 
 def _parsed(
-    rules: LineRules, chunks: Iterator[Chunk], files: Sequence[LakeFile]
-) -> Iterator[tuple[LineBatch, Parsed]]:
+    rules: LineRules, chunks: Iterator[Chunk], files: Sequence[LakeFile], intake: Intake
+) -> Iterator[tuple[LineBatch, Parsed, object]]:
     for batch in line_batches(chunks, files):
-        yield batch, parse(rules, batch)
+        parsed = parse(rules, batch)
+        yield batch, parsed, intake.encode(parsed.rows)
 
 
 def _ahead(items: Iterator[_T]) -> Generator[_T, None, None]:

@@ -5,6 +5,7 @@ transaction. What a statement says lives in the SQL files, how an engine runs it
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
@@ -162,14 +163,7 @@ class Platform:
     def status(self, notify: Notify = _silent) -> LakeStatus:
         """Compare lake, ledger and tables, without changing anything."""
         tables = self.catalogue.sources
-        versions: dict[str, dict[str, ledger.Version]] = {table: {} for table in tables}
-        pending = tuple(self.catalogue.transforms)
-        if self.warehouse.exists():
-            with self.warehouse.read(notify) as session:
-                if session.fetch(_HAS_LEDGER, {"schema": self.warehouse.state_schema}):
-                    versions = {t: ledger.current_versions(session, t) for t in tables}
-                    state = read_state(session, self.catalogue)
-                    pending = tuple(name for name in pending if state.is_behind(name))
+        versions, pending = self.recorded(tuple(tables), notify)
         plans = {
             table: self._plan(table, self.lake(table).list(), versions[table], None, reload=False)
             for table in tables
@@ -185,6 +179,20 @@ class Platform:
             pending_tables=pending,
             loaded_files={table: plan.unchanged for table, plan in plans.items()},
         )
+
+    def recorded(
+        self, tables: Sequence[str], notify: Notify = _silent
+    ) -> tuple[dict[str, dict[str, ledger.Version]], tuple[str, ...]]:
+        """What the warehouse says: each source's current files, and the tables that are behind."""
+        versions: dict[str, dict[str, ledger.Version]] = {table: {} for table in tables}
+        pending = tuple(self.catalogue.transforms)
+        if self.warehouse.exists():
+            with self.warehouse.read(notify) as session:
+                if session.fetch(_HAS_LEDGER, {"schema": self.warehouse.state_schema}):
+                    versions = {t: ledger.current_versions(session, t) for t in tables}
+                    state = read_state(session, self.catalogue)
+                    pending = tuple(name for name in pending if state.is_behind(name))
+        return versions, pending
 
     def query(self, sql: str, notify: Notify = _silent) -> "pd.DataFrame":
         """The result of a read-only query."""

@@ -4,14 +4,14 @@ Only what PostgreSQL does in its own way lives here; the rest is in server.py.
 """
 
 import hashlib
-import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from sparkify_dagster.settings import Settings
 from sparkify_dagster.tables import Table
 from sparkify_dagster.warehouse.base import (
+    Intake,
     Notify,
     Session,
     StagedFile,
@@ -42,27 +42,37 @@ class PostgresSession(ServerSession):
     """A transaction on PostgreSQL."""
 
     @contextmanager
-    def staging(
-        self, table: Table, files: Sequence[StagedFile]
-    ) -> "Iterator[Callable[[pa.Table], None]]":
+    def staging(self, table: Table, files: Sequence[StagedFile]) -> Iterator[Intake]:
+        yield _PostgresIntake(self, table, files)
+
+    def copy_in(self, statement: str, content: "pa.Buffer") -> None:
+        """Send the content to a COPY FROM STDIN."""
+        import pyarrow as pa
+
+        with self._explaining(), self._connection.cursor() as cursor:
+            cursor.copy_expert(statement, pa.BufferReader(content), size=_BLOCK)
+
+
+class _PostgresIntake(Intake):
+    """Batches as CSV, each with a COPY of its own."""
+
+    def __init__(self, session: PostgresSession, table: Table, files: Sequence[StagedFile]) -> None:
+        self._session, self._table, self._files = session, table, files
+        names = ", ".join(table.column_names)
+        self._statement = f"COPY {table.name} ({names}) FROM STDIN WITH (FORMAT csv)"
+
+    def encode(self, rows: "pa.Table") -> object:
+        import pyarrow as pa
         from pyarrow import csv
 
         # NULL is written as nothing and an empty text as "", which COPY tells apart.
         options = csv.WriteOptions(include_header=False, quoting_style="needed")
-        names = ", ".join(table.column_names)
-        statement = f"COPY {table.name} ({names}) FROM STDIN WITH (FORMAT csv)"
+        content = pa.BufferOutputStream()
+        csv.write_csv(staged_rows(self._table, rows, self._files), content, options)
+        return content.getvalue()
 
-        def append(rows: "pa.Table") -> None:
-            buffer = io.BytesIO()
-            csv.write_csv(staged_rows(table, rows, files), buffer, options)
-            buffer.seek(0)
-            with self._explaining(), self._connection.cursor() as cursor:
-                cursor.copy_expert(statement, buffer, size=_BLOCK)
-
-        yield append
-
-    def analyze(self, table: str) -> None:
-        self.execute(f"ANALYZE {table}")
+    def append(self, encoded: object) -> None:
+        self._session.copy_in(self._statement, encoded)
 
 
 class PostgresWarehouse(ServerWarehouse):
@@ -93,6 +103,8 @@ class PostgresWarehouse(ServerWarehouse):
         return (
             f"SET statement_timeout = '{cluster.statement_timeout}s'",
             f"SET lock_timeout = '{cluster.lock_timeout}s'",
+            # The default of 4 MB is for many small transactions; one sort of a month spills it.
+            "SET work_mem = '64MB'",
         )
 
     def take_turn(self, session: Session, notify: Notify) -> None:

@@ -5,7 +5,7 @@ Which text a COPY is, is said in copying.py; what is shared with PostgreSQL live
 
 import gzip
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from sparkify_dagster.tables import Table
 from sparkify_dagster.warehouse import copying
 from sparkify_dagster.warehouse.base import (
     CopiedFile,
+    Intake,
     Notify,
     Session,
     StagedFile,
@@ -47,22 +48,14 @@ class RedshiftSession(ServerSession):
         self._errors = CopyErrors(self, connection, warehouse.look)
 
     @contextmanager
-    def staging(
-        self, table: Table, files: Sequence[StagedFile]
-    ) -> "Iterator[Callable[[pa.Table], None]]":
+    def staging(self, table: Table, files: Sequence[StagedFile]) -> Iterator[Intake]:
         """Compact the rows to a few gzip objects of the scratch folder, and copy these at once."""
         with self._warehouse.scratch() as scratch:
-            urls: list[str] = []
-
-            def append(rows: "pa.Table") -> None:
-                if rows.num_rows:
-                    name = f"{table.name}-{len(urls):05d}.json.gz"
-                    urls.append(scratch.put(name, _compacted(staged_rows(table, rows, files))))
-
-            yield append
-            if not urls:
+            intake = _ScratchIntake(scratch, table, files)
+            yield intake
+            if not intake.urls:
                 return
-            place = scratch.put(f"{table.name}.manifest", copying.manifest(urls).encode())
+            place = scratch.put(f"{table.name}.manifest", copying.manifest(intake.urls).encode())
             # Column names are the keys: `auto` matches them. Nothing here may fail to load.
             self._copy(table.name, table.column_names, "'auto'", place, 0, gzipped=True)
 
@@ -100,8 +93,11 @@ class RedshiftSession(ServerSession):
                     yield CopiedFile(index, rows, tuple(rejected))
                 self.execute(copying.drop_landing())
 
-    def analyze(self, table: str) -> None:
-        self.execute(f"ANALYZE {table}")
+    def analyze(self, table: str, written: int) -> None:
+        # Only the owner may; for others Redshift's own analysis, minutes later, has to do.
+        mine = "SELECT 1 FROM pg_tables WHERE tablename = :table AND tableowner = CURRENT_USER"
+        if self.fetch(mine, {"table": table}):
+            super().analyze(table, written)
 
     def _copy(
         self,
@@ -127,6 +123,26 @@ class RedshiftSession(ServerSession):
             table, columns, json_as=json_as, gzip=gzipped, role="default" if by_default else ":role"
         )
         self.execute(statement, values)
+
+
+class _ScratchIntake(Intake):
+    """Batches as gzip-compressed JSON lines by column name, each an object of its own."""
+
+    def __init__(self, scratch: Scratch, table: Table, files: Sequence[StagedFile]) -> None:
+        self.urls: list[str] = []
+        self._scratch, self._table, self._files = scratch, table, files
+
+    def encode(self, rows: "pa.Table") -> object:
+        lines = []
+        for row in staged_rows(self._table, rows, self._files).to_pylist():
+            present = {name: value for name, value in row.items() if value is not None}
+            lines.append(json.dumps(present, ensure_ascii=False, default=str))
+        return gzip.compress("\n".join(lines).encode(), compresslevel=1, mtime=0) if lines else b""
+
+    def append(self, encoded: object) -> None:
+        if isinstance(encoded, bytes) and encoded:
+            name = f"{self._table.name}-{len(self.urls):05d}.json.gz"
+            self.urls.append(self._scratch.put(name, encoded))
 
 
 class RedshiftWarehouse(ServerWarehouse):
@@ -166,15 +182,16 @@ class RedshiftWarehouse(ServerWarehouse):
         )
 
     def prepare_turn(self, session: Session) -> None:
+        from sparkify_dagster.warehouse.schema import QUEUES, in_schema
+
         found = session.fetch(
             "SELECT 1 FROM information_schema.tables"
             " WHERE table_schema = :schema AND table_name = :name",
             {"schema": self.state_schema, "name": _QUEUE},
         )
         if not found:
-            session.execute(
-                f"CREATE TABLE IF NOT EXISTS {self.state_schema}.{_QUEUE} (turn INTEGER)"
-            )
+            for statement in in_schema(QUEUES[self.engine], self.state_schema).statements:
+                session.execute(statement)
 
     def take_turn(self, session: Session, notify: Notify) -> None:
         # The first statement of the transaction: what it sees later is what was committed before
@@ -221,15 +238,6 @@ class RedshiftWarehouse(ServerWarehouse):
         content = read_file(given, region=self.region, endpoint_url=self._s3.endpoint_url)
         copying.check_jsonpaths(content, rules, f"[S3] LOG_JSONPATH {given}")
         return given if given.startswith("s3://") else scratch.put("jsonpaths.json", content)
-
-
-def _compacted(rows: "pa.Table") -> bytes:
-    """The rows as gzip-compressed JSON lines, by column name; NULL is left out."""
-    lines = []
-    for row in rows.to_pylist():
-        present = {name: value for name, value in row.items() if value is not None}
-        lines.append(json.dumps(present, ensure_ascii=False, default=str))
-    return gzip.compress("\n".join(lines).encode(), compresslevel=1, mtime=0)
 
 
 def _nobody(_: str) -> None:

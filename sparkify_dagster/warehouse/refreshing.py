@@ -82,6 +82,7 @@ class Refresher:
                 transforms.add_pending_days(session, transform, days_between(force))
             dependents.note()
         written = transforms.apply(session, transform, full=full)
+        session.analyze(table, written.added)
         if not full:
             dependents.note()
             days = transforms.pending_days(session, transform) if daily else []

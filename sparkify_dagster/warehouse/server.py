@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 ATTEMPTS = 5
 _FIRST_PAUSE = 0.5  # seconds; doubled from attempt to attempt
 _ROWS_A_STATEMENT = 1000
+_MANY_ROWS = 10_000  # from here on statistics that are older than a load mislead the planner
 _T = TypeVar("_T")
 
 
@@ -76,6 +77,10 @@ class ServerSession(Session):
         with self._explaining(), self._connection.cursor() as cursor:
             statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES %s"
             execute_values(cursor, statement, rows, page_size=_ROWS_A_STATEMENT)
+
+    def analyze(self, table: str, written: int) -> None:
+        if written >= _MANY_ROWS:
+            self.execute(f"ANALYZE {table}")
 
     @contextmanager
     def _run(self, sql: str, params: Mapping[str, Value] | None) -> "Iterator[Cursor]":

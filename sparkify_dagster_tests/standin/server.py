@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from sparkify_dagster_tests.planted import DATABASE_PASSWORD
 from sparkify_dagster_tests.standin import protocol
 from sparkify_dagster_tests.standin.backend import Backend, BackendError, Postgres
 from sparkify_dagster_tests.standin.copying import Copying
@@ -66,7 +67,7 @@ class StandIn:
     ) -> None:
         # Its own name, so that current_database() and GRANT … ON DATABASE mean the same.
         self.database = postgres.database
-        self.password = f"Pw1-{secrets.token_hex(8)}"
+        self.password = DATABASE_PASSWORD
         self.statements: list[Statement] = []
         self.requires_tls = requires_tls
         self._postgres = postgres

@@ -1,0 +1,80 @@
+"""Whether the server of a warehouse can be used: reached, trusted, logged in to, and written in."""
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from sparkify_dagster.console import Mark, counted
+from sparkify_dagster.doctor import connecting
+from sparkify_dagster.doctor.finding import Finding
+from sparkify_dagster.doctor.grants import grants
+from sparkify_dagster.warehouse import Platform, WarehouseError
+from sparkify_dagster.warehouse.server import ServerWarehouse
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+    from sparkify_dagster.warehouse.base import Session
+
+# Redshift has no CURRENT_TIMESTAMP that it commends; GETDATE() is in UTC.
+_CLOCKS = {
+    "postgres": "SELECT EXTRACT(EPOCH FROM CURRENT_TIMESTAMP)",
+    "redshift": "SELECT EXTRACT(EPOCH FROM GETDATE())",
+}
+# S3 refuses requests that are signed a quarter of an hour ago; times in the ledger are ours.
+LITTLE_SKEW, GREAT_SKEW = 60, 900
+
+
+def server(platform: Platform, warehouse: ServerWarehouse) -> Iterator[Finding]:
+    """Look from the outside in, and stop at the first thing that is broken."""
+    settings = platform.settings
+    unreachable = list(connecting.reach(settings))
+    if unreachable:
+        yield from unreachable
+        return
+    try:
+        connection = warehouse.connect("doctor")
+    except WarehouseError as error:
+        yield _refused(platform, error)
+        return
+    with closing(connection):
+        yield _connected(platform, connection)
+        session = warehouse.session(connection)
+        yield from _clock(session, warehouse)
+        yield from grants(session, platform)
+
+
+def _refused(platform: Platform, error: WarehouseError) -> Finding:
+    import psycopg2
+
+    if isinstance(error.__cause__, psycopg2.Error):
+        return connecting.refusal(platform.settings, str(error.__cause__))
+    return Finding(Mark.FAIL, "login", str(error))  # nobody gave a password
+
+
+def _connected(platform: Platform, connection: "Connection") -> Finding:
+    cluster, place = platform.settings.cluster, platform.warehouse.location
+    said = f"{place} lets {connection.info.user} in"
+    if not connection.info.ssl_in_use:
+        if connecting.is_local(cluster):
+            return Finding(Mark.OK, "server", f"{said}, without TLS on this machine")
+        advice = "Switch TLS on at the server, and set [CLUSTER] SSLMODE = verify-full."
+        return Finding(Mark.WARN, "server", f"{said}, without TLS: anybody can listen", advice)
+    protocol = connection.info.ssl_attribute("protocol") or "TLS"
+    if connecting.verifies(cluster) or connecting.is_local(cluster):
+        return Finding(Mark.OK, "server", f"{said}, over {protocol}")
+    said = f"{said}, over {protocol}, but nobody checks that it is the right server"
+    return Finding(Mark.WARN, "server", said, "Set [CLUSTER] SSLMODE = verify-full.")
+
+
+def _clock(session: "Session", warehouse: ServerWarehouse) -> Iterator[Finding]:
+    asked = time.time()
+    there = float(str(session.fetch(_CLOCKS[warehouse.engine])[0][0]))
+    skew = round(abs(there - (asked + time.time()) / 2))
+    if skew < LITTLE_SKEW:
+        yield Finding(Mark.OK, "clock", "this machine and the server agree")
+        return
+    mark = Mark.WARN if skew < GREAT_SKEW else Mark.FAIL
+    said = f"this machine and the server differ by {counted(skew, 'second')}"
+    yield Finding(mark, "clock", said, "Set both clocks by NTP.")

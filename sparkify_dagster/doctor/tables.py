@@ -1,0 +1,62 @@
+"""What is in the warehouse: which tables stand, and whether they are behind the lake."""
+
+from collections.abc import Iterator
+
+from sparkify_dagster.commands.planning import files_are
+from sparkify_dagster.console import Mark, counted, listed, size
+from sparkify_dagster.doctor.finding import Finding
+from sparkify_dagster.sections import Engine
+from sparkify_dagster.warehouse import Platform
+
+
+def tables(platform: Platform, *, compare: bool) -> Iterator[Finding]:
+    warehouse, place = platform.warehouse, platform.warehouse.location
+    if not warehouse.exists():
+        yield Finding(Mark.OK, "warehouse", f"{place} has no tables yet; the first run makes it")
+        return
+    with warehouse.read(lambda _: None) as session:
+        found = {
+            str(name)
+            for (name,) in session.fetch(
+                "SELECT table_name FROM information_schema.tables WHERE table_schema = :schema",
+                {"schema": warehouse.schema},
+            )
+        }
+    missing = [name for name in platform.catalogue.tables if name not in found]
+    there = len(platform.catalogue.tables) - len(missing)
+    yield Finding(
+        Mark.WARN if missing else Mark.OK,
+        "warehouse",
+        f"{place}: {there} of {len(platform.catalogue.tables)} tables{_size(platform)}"
+        + (f"; missing: {', '.join(missing)}" if missing else ""),
+        "Run `sparkify run` to make them." if missing else "",
+    )
+    if compare:
+        yield from behind(platform)
+
+
+def behind(platform: Platform) -> Iterator[Finding]:
+    status = platform.status()
+    sources = platform.catalogue.sources
+    parts = [
+        counted(count, f"{kind} {files_are(sources[name])}")
+        for kind, counts in (("new", status.new_files), ("changed", status.changed_files))
+        for name, count in counts.items()
+        if count
+    ]
+    if status.pending_tables:
+        parts.append(f"tables to refresh: {', '.join(status.pending_tables)}")
+    if parts:
+        yield Finding(Mark.WARN, "tables", f"behind the lake: {listed(parts)}", "sparkify run")
+    else:
+        yield Finding(Mark.OK, "tables", "up to date with the lake")
+    for name, count in status.gone_files.items():
+        if count:
+            said = f"{counted(count, files_are(sources[name]))} gone from {platform.lake_uri(name)}"
+            yield Finding(Mark.WARN, "lake", said, "Their rows stay in the tables.")
+
+
+def _size(platform: Platform) -> str:
+    if platform.settings.warehouse.engine is not Engine.DUCKDB:
+        return ""
+    return f", {size(platform.settings.duckdb.path.stat().st_size)}"

@@ -1,0 +1,163 @@
+"""The data dictionary: what every table and column means and where it comes from, as markdown.
+
+Made from the SQL files alone. The UI shows a table's part of it as the asset's description; the
+page and the entity-relationship diagram are `docs/data_dictionary.md`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from sparkify_dagster.tables import Column, Reference, Table
+from sparkify_dagster.warehouse.catalogue import STAGING, STAR, Catalogue
+from sparkify_dagster.warehouse.lineage import (
+    ALL_ROWS,
+    FILE_NAME,
+    Lineage,
+    Origin,
+    column_lineage,
+)
+from sparkify_dagster.warehouse.lineage_sql import LineageError
+
+_TITLES = {STAR: "The star", STAGING: "Staging, and what loads keep about themselves"}
+_INTRODUCTION = """\
+# Data dictionary
+
+Made of the table files and transforms in `sparkify_dagster/sql` by `make docs`; edit those. The
+Dagster UI shows each table's part on its asset. **comes from** names the columns that a value is
+made from, one step back; what only filters, joins or orders rows is not among them."""
+
+
+def data_dictionary(catalogue: Catalogue) -> str:
+    """The whole page."""
+    layers: dict[str, list[str]] = {STAR: []}
+    for table in sorted(catalogue.tables):
+        layers.setdefault(catalogue.layer_of(table), []).append(table)
+    layers[STAGING] = layers.pop(STAGING)  # last
+    parts = [_INTRODUCTION, "\n".join(_overview(catalogue, layers)), "## Keys and references"]
+    parts.append(f"```mermaid\n{er_diagram(catalogue)}\n```")
+    for layer, tables in layers.items():
+        parts.append(f"## {_TITLES.get(layer, layer.capitalize())}")
+        for table in tables:
+            parts += [f"### {table}", describe_table(catalogue, table), _files(catalogue, table)]
+    parts.append("## Sources")
+    for table in catalogue.sources:
+        name = catalogue.sources[table].name
+        parts += [f"### {name}", describe_source(catalogue, table)]
+    return "\n\n".join(parts) + "\n"
+
+
+def describe_table(catalogue: Catalogue, table: str) -> str:
+    """Purpose, grain, how the rows are chosen, and the columns."""
+    declared = catalogue.tables[table]
+    parts = [declared.description, f"**Grain:** {declared.grain}"]
+    if table in catalogue.transforms:
+        parts.append(f"**Rows:** {catalogue.transforms[table].script.description}")
+    lineage, trouble = lineage_or_trouble(catalogue, table)
+    parts.append("\n".join(_columns(declared, lineage)))
+    if trouble:
+        parts.append(f"Where the columns come from is not known: {trouble}")
+    return "\n\n".join(parts)
+
+
+def describe_source(catalogue: Catalogue, table: str) -> str:
+    """What the files of a source hold: the keys of a line, and the columns that they fill."""
+    source = catalogue.sources[table]
+    fills: dict[str, list[str]] = {}
+    for column, (origin,) in column_lineage(catalogue, table).items():
+        fills.setdefault(origin.column, []).append(column)
+    lines = [
+        f"| JSON key | type | | meaning | fills a column of {table} |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    lines += [
+        f"| {key} | {column.type} | {'' if column.nullable else 'required'} "
+        f"| {_cell(column.description)} | {', '.join(fills[key])} |"
+        for column, key in catalogue.tables[table].json_columns
+    ]
+    if FILE_NAME in fills:
+        day = "Key of the file, with its day." if source.dated else "Key of the file."
+        lines.append(f"| *{FILE_NAME}* | | | {day} | {', '.join(fills[FILE_NAME])} |")
+    return "\n\n".join([source.description, "\n".join(lines)])
+
+
+def er_diagram(catalogue: Catalogue) -> str:
+    """The derived tables with keys and references, in the language of Mermaid."""
+    tables = [catalogue.tables[name] for name in sorted(catalogue.transforms)]
+    lines = ["erDiagram"]
+    lines += [_relation(table, r) for table in tables for r in table.references]
+    for table in tables:
+        lines.append(f"    {table.name} {{")
+        lines += [f"        {_attribute(table, column)}" for column in table.columns]
+        lines.append("    }")
+    return "\n".join(lines)
+
+
+def lineage_or_trouble(catalogue: Catalogue, table: str) -> tuple[Lineage, str]:
+    """The lineage; where it cannot be had, none, and why: it explains a table, and runs nothing."""
+    try:
+        return column_lineage(catalogue, table), ""
+    except LineageError as error:
+        return {}, str(error)
+
+
+def origins_told(origins: Iterable[Origin]) -> str:
+    """`table.column` of each; the number of rows, and the name of a file, in words."""
+    return ", ".join(_told(origin) for origin in origins) or "a constant"
+
+
+def _told(origin: Origin) -> str:
+    if origin.column == ALL_ROWS:
+        return f"{origin.asset} (number of rows)"
+    if origin.column == FILE_NAME:
+        return f"{origin.asset} ({FILE_NAME})"
+    return f"{origin.asset}.{origin.column}"
+
+
+def _columns(table: Table, lineage: Lineage) -> Iterator[str]:
+    more = (" comes from |", " --- |") if lineage else ("", "")
+    yield f"| column | type | | meaning |{more[0]}"
+    yield f"| --- | --- | --- | --- |{more[1]}"
+    for column in table.columns:
+        marks = ", ".join(_marks(table, column))
+        comes_from = f" {origins_told(lineage[column.name])} |" if lineage else ""
+        meaning = _cell(column.description)
+        yield f"| {column.name} | {column.type} | {marks} | {meaning} |{comes_from}"
+
+
+def _marks(table: Table, column: Column) -> list[str]:
+    marks = ["key"] if column.name in table.primary_key else []
+    marks += [f"→ {r.table}" for r in table.references if column.name in r.columns]
+    return marks if column.nullable else [*marks, "required"]
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "/")
+
+
+def _overview(catalogue: Catalogue, layers: Mapping[str, list[str]]) -> Iterator[str]:
+    yield "| table | one row is | layer |"
+    yield "| --- | --- | --- |"
+    for layer, tables in layers.items():
+        for table in tables:
+            grain = catalogue.tables[table].grain
+            yield f"| [{table}](#{table}) | {_cell(grain)} | {layer} |"
+
+
+def _files(catalogue: Catalogue, table: str) -> str:
+    names = [path.relative_to(catalogue.folder) for path in catalogue.files_of(table)]
+    links = (f"[{n.as_posix()}](../sparkify_dagster/sql/{n.as_posix()})" for n in names)
+    return f"SQL: {', '.join(links)}"
+
+
+def _relation(table: Table, reference: Reference) -> str:
+    """A row refers to one parent, or to none where the column may be NULL."""
+    optional = any(table.column(name).nullable for name in reference.columns)
+    parent = "|o" if optional else "||"
+    return f"    {reference.table} {parent}--o{{ {table.name} : {'_'.join(reference.columns)}"
+
+
+def _attribute(table: Table, column: Column) -> str:
+    keys = ["PK"] if column.name in table.primary_key else []
+    keys += ["FK"] if any(column.name in r.columns for r in table.references) else []
+    # the diagram's language takes neither blanks nor commas in a type
+    kind = column.type.replace(" ", "_").replace(",", "_")
+    return f"{kind} {column.name} {', '.join(keys)}".rstrip()
