@@ -12,6 +12,7 @@ import pytest
 
 from sparkify_dagster.warehouse.catalogue import Catalogue, read_catalogue
 from sparkify_dagster_tests.fixtures_lake import S3Endpoint
+from sparkify_dagster_tests.postgres_server import Database
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -82,6 +83,33 @@ def test_every_command_runs_one_after_the_other_also_on_s3(
         SPARKIFY_S3_REGION=s3_endpoint.region,
     )
     assert "s3://my-bucket/log_data" in output
+
+
+@pytest.mark.slow
+def test_the_commands_for_a_server_run_on_postgres(
+    project: Path, postgres_database: Database
+) -> None:
+    """As they stand, but for the address and the login of the server."""
+    run("sparkify simulate --out lake --days 2 --events-per-day 100 --songs 20", project)
+    real = postgres_database.environ()
+    (script,) = blocks("bash")
+    script = re.sub(r"(SPARKIFY_\w+)=(\S+)", lambda m: f"{m[1]}={real[m[1]]}", script)
+    output = run(script, project)
+    assert "songplays: " in output
+    assert "CREATE TABLE IF NOT EXISTS public.songplays" in output
+    assert "GRANT SELECT ON" in output
+
+
+def test_the_commands_for_a_cluster_are_those_that_there_are() -> None:
+    """What they do is run in test_cluster_commands.py, against Amazon's interfaces."""
+    from sparkify_dagster.commands.cluster import cluster
+
+    (script,) = blocks("text")
+    for line in script.splitlines():
+        _, group, name, *options = line.split()
+        assert group == "cluster"
+        known = {option for p in cluster.commands[name].params for option in p.opts}
+        assert set(options) <= known, line
 
 
 def test_every_make_target_that_is_shown_is_run_by_ci() -> None:
