@@ -18,6 +18,7 @@ from sparkify_dagster.warehouse.lineage import (
 from sparkify_dagster.warehouse.lineage_sql import LineageError
 
 _TITLES = {STAR: "The star", STAGING: "Staging, and what loads keep about themselves"}
+FILE_NAME_MEANING = "Not a key of the line: the key of its file below the prefix."
 _INTRODUCTION = """\
 # Data dictionary
 
@@ -37,46 +38,33 @@ def data_dictionary(catalogue: Catalogue) -> str:
     for layer, tables in layers.items():
         parts.append(f"## {_TITLES.get(layer, layer.capitalize())}")
         for table in tables:
-            parts += [f"### {table}", describe_table(catalogue, table), _files(catalogue, table)]
+            parts += [f"### {table}", describe_table(catalogue, table)]
+            parts += [_columns_of(catalogue, table), _files(catalogue, table)]
     parts.append("## Sources")
     for table in catalogue.sources:
-        name = catalogue.sources[table].name
-        parts += [f"### {name}", describe_source(catalogue, table)]
+        source = catalogue.sources[table]
+        parts += [f"### {source.name}", source.description, _keys_of(catalogue, table)]
     return "\n\n".join(parts) + "\n"
 
 
 def describe_table(catalogue: Catalogue, table: str) -> str:
-    """Purpose, grain, how the rows are chosen, and the columns."""
+    """Purpose, grain, and how the rows are chosen."""
     declared = catalogue.tables[table]
     parts = [declared.description, f"**Grain:** {declared.grain}"]
     if table in catalogue.transforms:
         parts.append(f"**Rows:** {catalogue.transforms[table].script.description}")
-    lineage, trouble = lineage_or_trouble(catalogue, table)
-    parts.append("\n".join(_columns(declared, lineage)))
+    _, trouble = lineage_or_trouble(catalogue, table)
     if trouble:
         parts.append(f"Where the columns come from is not known: {trouble}")
     return "\n\n".join(parts)
 
 
-def describe_source(catalogue: Catalogue, table: str) -> str:
-    """What the files of a source hold: the keys of a line, and the columns that they fill."""
-    source = catalogue.sources[table]
+def filled_by(catalogue: Catalogue, table: str) -> Mapping[str, list[str]]:
+    """The columns of a staging table that each part of its source fills."""
     fills: dict[str, list[str]] = {}
     for column, (origin,) in column_lineage(catalogue, table).items():
         fills.setdefault(origin.column, []).append(column)
-    lines = [
-        f"| JSON key | type | | meaning | fills a column of {table} |",
-        "| --- | --- | --- | --- | --- |",
-    ]
-    lines += [
-        f"| {key} | {column.type} | {'' if column.nullable else 'required'} "
-        f"| {_cell(column.description)} | {', '.join(fills[key])} |"
-        for column, key in catalogue.tables[table].json_columns
-    ]
-    if FILE_NAME in fills:
-        day = "Key of the file, with its day." if source.dated else "Key of the file."
-        lines.append(f"| *{FILE_NAME}* | | | {day} | {', '.join(fills[FILE_NAME])} |")
-    return "\n\n".join([source.description, "\n".join(lines)])
+    return fills
 
 
 def er_diagram(catalogue: Catalogue) -> str:
@@ -112,6 +100,11 @@ def _told(origin: Origin) -> str:
     return f"{origin.asset}.{origin.column}"
 
 
+def _columns_of(catalogue: Catalogue, table: str) -> str:
+    lineage, _ = lineage_or_trouble(catalogue, table)
+    return "\n".join(_columns(catalogue.tables[table], lineage))
+
+
 def _columns(table: Table, lineage: Lineage) -> Iterator[str]:
     more = (" comes from |", " --- |") if lineage else ("", "")
     yield f"| column | type | | meaning |{more[0]}"
@@ -131,6 +124,23 @@ def _marks(table: Table, column: Column) -> list[str]:
 
 def _cell(text: str) -> str:
     return text.replace("|", "/")
+
+
+def _keys_of(catalogue: Catalogue, table: str) -> str:
+    """What the files of a source hold: the keys of a line, and the columns that they fill."""
+    fills = filled_by(catalogue, table)
+    lines = [
+        f"| JSON key | type | | meaning | fills a column of {table} |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    lines += [
+        f"| {key} | {column.type} | {'' if column.nullable else 'required'} "
+        f"| {_cell(column.description)} | {', '.join(fills[key])} |"
+        for column, key in catalogue.tables[table].json_columns
+    ]
+    if FILE_NAME in fills:
+        lines.append(f"| *{FILE_NAME}* | | | {FILE_NAME_MEANING} | {', '.join(fills[FILE_NAME])} |")
+    return "\n".join(lines)
 
 
 def _overview(catalogue: Catalogue, layers: Mapping[str, list[str]]) -> Iterator[str]:

@@ -81,6 +81,7 @@ class Refresher:
             if force and daily:
                 transforms.add_pending_days(session, transform, days_between(force))
             dependents.note()
+            session.settle(transform.pending)
         written = transforms.apply(session, transform, full=full)
         session.analyze(table, written.added)
         if not full:

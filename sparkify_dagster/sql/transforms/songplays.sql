@@ -17,6 +17,7 @@ SELECT other.log_date
 FROM staging_events AS changed
 INNER JOIN staging_events AS other
     ON other.ts = changed.ts
+    AND other.event_time = changed.event_time
     AND other.user_id = changed.user_id
     AND other.session_id = changed.session_id
     AND other.item_in_session = changed.item_in_session

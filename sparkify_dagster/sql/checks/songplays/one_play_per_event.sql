@@ -5,8 +5,8 @@ WITH events AS (
     FROM staging_events
     WHERE page = 'NextSong'
       AND user_id IS NOT NULL
-      AND ts IN ( -- incremental
-          SELECT ts FROM staging_events -- incremental
+      AND event_time IN ( -- incremental
+          SELECT event_time FROM staging_events -- incremental
           WHERE page = 'NextSong' -- incremental
             AND log_date IN (SELECT log_date FROM pending_songplays) -- incremental
       ) -- incremental
