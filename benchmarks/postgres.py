@@ -65,7 +65,8 @@ class OnPostgres:
     def psql(self, database: Database, command: str) -> Run:
         environment = os.environ | {"PGPASSWORD": database.password}
         address = ["-h", database.host, "-p", str(database.port), "-U", database.user]
-        psql = [installed() / "psql", "-X", "-q", *address, "-d", database.name, "-c", command]
+        program = installed() / "psql"
+        psql: list[str | Path] = [program, "-X", "-q", *address, "-d", database.name, "-c", command]
         return measure(psql, environment, self.log)
 
 
