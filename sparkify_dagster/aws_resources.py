@@ -14,6 +14,7 @@ from pydantic import Field
 
 from sparkify_dagster.redshift_client import RedshiftClient
 from sparkify_dagster.settings import Settings, load_settings
+from sparkify_dagster.warehouse.certificates import trusted_certificates
 from sparkify_dagster.warehouse.login import mint_credentials
 
 if TYPE_CHECKING:
@@ -89,8 +90,7 @@ class RedshiftClientResource(dg.ConfigurableResource["RedshiftClientResource"]):
             password=password,
             connect_timeout=self.connect_timeout,
             sslmode=self.sslmode,
-            # libpq refuses the certificates of the system where they are not used to verify.
-            sslrootcert=self.sslrootcert if self.sslmode.startswith("verify") else "",
+            sslrootcert=trusted_certificates(self.sslmode, self.sslrootcert),
             application_name="sparkify",
             keepalives=1,
             keepalives_idle=30,

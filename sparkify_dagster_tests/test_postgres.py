@@ -281,3 +281,84 @@ def test_the_warehouse_of_another_schema_is_left_alone(
     bring_up_to_date(other)
     assert one.warehouse.schema != other.warehouse.schema
     assert everything(one) == before
+
+
+def test_text_arrives_as_it_is_whatever_encoding_the_client_prefers(
+    server_platform: Platform, folder_lake: FolderLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    folder_lake.put_songs("s", song(title="Café ☃"))
+    bring_up_to_date(server_platform)
+    assert rows_of(server_platform, "SELECT title FROM songs") == [("Café ☃",)]
+
+
+def test_each_transaction_may_be_on_another_connection_of_a_pool(
+    server_platform: Platform, folder_lake: FolderLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As behind PgBouncer: nothing that was set before holds, and nothing is left to others."""
+    folder_lake.put_songs("s", song())
+    commit, left = server_platform.warehouse._commit, set()
+
+    def commit_and_change(connection: object) -> None:
+        commit(connection)
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW search_path")
+            left.add(cursor.fetchall()[0][0])
+            cursor.execute("RESET ALL")
+        connection.commit()
+
+    monkeypatch.setattr(server_platform.warehouse, "_commit", commit_and_change)
+    bring_up_to_date(server_platform)
+    assert rows_of(server_platform, "SELECT COUNT(*) FROM songs") == [(1,)]
+    assert left == {'"$user", public'}
+
+
+def test_waiting_for_another_run_may_take_longer_than_a_statement(
+    server_platform: Platform, folder_lake: FolderLake, tmp_path: Path, postgres_database: Database
+) -> None:
+    bring_up_to_date(server_platform)
+    hasty = platform_on(postgres_database, tmp_path, folder_lake, CLUSTER_STATEMENT_TIMEOUT=1)
+
+    def wait() -> object:
+        with hasty.warehouse.write(silent) as session:
+            return session.fetch("SHOW statement_timeout")
+
+    with ThreadPoolExecutor(1) as pool:
+        with server_platform.warehouse.write(silent):
+            waiting = pool.submit(wait)
+            time.sleep(2)
+            assert not waiting.done()
+        assert waiting.result() == (("1s",),)
+
+
+def test_a_few_rows_of_a_large_result_are_all_that_is_fetched(
+    postgres_database: Database, tmp_path: Path, folder_lake: FolderLake
+) -> None:
+    platform = platform_on(postgres_database, tmp_path, folder_lake, CLUSTER_STATEMENT_TIMEOUT=20)
+    bring_up_to_date(platform)
+    slow = "SELECT n, pg_sleep(0.1) FROM generate_series(1, 100000) AS n -- 100 % of them"
+    with platform.warehouse.read(silent) as session:
+        assert [row[0] for row in session.rows(slow, limit=3).rows] == [1, 2, 3]
+        ordered = "SELECT n FROM generate_series(1, 9) AS n ORDER BY n DESC"
+        assert session.rows(ordered, limit=2).rows == ((9,), (8,))
+        assert session.rows("SHOW search_path", limit=1).columns == ("search_path",)
+        assert session.fetch("SELECT CAST('Infinity' AS NUMERIC)") == ((float("inf"),),)
+
+
+def test_a_run_on_a_replica_is_told_to_use_the_primary_server(
+    server_platform: Platform, folder_lake: FolderLake, postgres_database: Database
+) -> None:
+    bring_up_to_date(server_platform)
+    name = postgres_database.name
+    run_sql(postgres_database, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    folder_lake.put_events(FIRST, event())
+    assert rows_of(server_platform, "SELECT COUNT(*) FROM songplays") == [(0,)]
+    with pytest.raises(WarehouseError, match=r"Nothing was changed\. .*primary server"):
+        bring_up_to_date(server_platform)
+
+
+def test_a_schema_that_would_need_quotes_is_refused(
+    postgres_database: Database, tmp_path: Path, folder_lake: FolderLake
+) -> None:
+    with pytest.raises(WarehouseError, match=r"\[WAREHOUSE\] SCHEMA: schema 'user' is a reserved"):
+        platform_on(postgres_database, tmp_path, folder_lake, WAREHOUSE_SCHEMA="user")

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -38,6 +39,7 @@ from sparkify_dagster_tests.fixtures_warehouse import (
 )
 from sparkify_dagster_tests.redshift_grammar import problems_of_session
 from sparkify_dagster_tests.standin import StandIn
+from sparkify_dagster_tests.standin.server import _OPTIONS
 
 pytestmark = pytest.mark.s3
 
@@ -120,6 +122,9 @@ def test_a_connection_lost_anywhere_loses_and_doubles_nothing(
     assert len(told) == 1
     assert "the transaction was lost" in told[0]
     assert "Trying again (2 of 5)" in told[0]
+    # Whoever lost the answer to a COMMIT does not know.
+    assert ("It may have been committed" in told[0]) == (at == "^COMMIT")
+    assert ("Nothing was changed" in told[0]) == (at != "^COMMIT")
     bring_up_to_date(on_redshift)
     assert_equals_duckdb(on_redshift, s3_endpoint, lake, tmp_path)
     assert rows_of(on_redshift, "SELECT COUNT(*), SUM(rows) FROM load_files") == [(4, 7)]
@@ -307,7 +312,10 @@ def test_what_killed_runs_left_in_scratch_is_swept_after_a_day(
     on_redshift: Platform, s3_endpoint: S3Endpoint
 ) -> None:
     work = s3_endpoint.root / SCRATCH / "work"
-    names = ("20180101T000000-0123456789ab/a.json", "29990101T000000-0123456789ab/a.json", "mine/a")
+    names = (
+        "20180101T000000-0123456789ab/a.json", "29990101T000000-0123456789ab/a.json", "mine/a",
+        "20181399T000000-0123456789ab/a",
+    )  # fmt: skip
     for name in names:
         (work / name).parent.mkdir(parents=True, exist_ok=True)
         (work / name).write_bytes(b"x")
@@ -357,3 +365,109 @@ def test_every_statement_of_a_complete_run_passes_the_grammar_gate(
     assert sum(map(len, sessions.values())) > 1000
     found = {p for statements in sessions.values() for p in problems_of_session(statements)}
     assert found == set()
+
+
+def test_rejects_of_a_file_with_a_long_key_are_found(
+    on_redshift: Platform, lake: FolderLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SYS_LOAD_ERROR_DETAIL cuts names at 256 bytes: these two look the same there."""
+    monkeypatch.setattr("sparkify_dagster.warehouse.copy_errors._PATIENCE", 3)
+    folder = "/".join(["d" * 100] * 3)
+    good = [event(DAYS[1], itemInSession=n) for n in range(300)]
+    lake.put("log_data", f"{folder}/2018-11-02-a.json", lines([event(status="many"), *good]))
+    lake.put("log_data", f"{folder}/2018-11-02-b.json", lines([event(page=None), *good]))
+    report = on_redshift.load("staging_events", days=None, reload=False, run_id="r")
+    assert report.rejects == 2
+    found = rows_of(on_redshift, "SELECT key, line, reason FROM load_rejects ORDER BY key")
+    told = [(str(key)[-6:], line, str(reason).partition(":")[0]) for key, line, reason in found]
+    assert told == [("a.json", 1, "status"), ("b.json", 1, "page")]
+
+
+def test_rejects_are_found_in_any_time_zone_of_the_user(
+    on_redshift: Platform, lake: FolderLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GETDATE() is in the session's zone, and what the system tells of a COPY in UTC."""
+    monkeypatch.setattr("sparkify_dagster.warehouse.copy_errors._PATIENCE", 0)
+    monkeypatch.setitem(_OPTIONS, "timezone", "Asia/Tokyo")
+    lake.put("log_data", "2018-11-02.json", lines([event()] * 500) + b"{}\n")
+    assert on_redshift.load("staging_events", days=None, reload=False, run_id="r").rejects == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"status": 200.0}, {"sessionId": "7.0"}, {"itemInSession": 1.5}, {"userId": str(2**31)}],
+    ids=str,
+)
+def test_whole_numbers_are_judged_as_on_the_other_engines(
+    changes: dict[str, object], on_redshift: Platform, s3_endpoint: S3Endpoint, lake: FolderLake,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    good = [event(DAYS[1], itemInSession=n) for n in range(200)]
+    lake.put_events(DAYS[1], event(DAYS[1], **changes), *good)
+    bring_up_to_date(on_redshift)
+    assert_equals_duckdb(on_redshift, s3_endpoint, lake, tmp_path)
+
+
+def test_large_rejects_stay_below_the_size_of_a_statement(
+    on_redshift: Platform, lake: FolderLake
+) -> None:
+    good = lines([song(song_id=f"S{n}") for n in range(35_000)])
+    lake.put("song_data", "A/b.json", good + (b'{"song_id": "' + b"x" * 60_000 + b'"}\n') * 300)
+    report = on_redshift.load("staging_songs", days=None, reload=False, run_id="r")
+    assert report.rejects == 300
+
+
+def test_only_the_own_table_is_analyzed(on_redshift: Platform, standin: StandIn) -> None:
+    """A namesake of the user's in another schema does not make the table theirs."""
+    with on_redshift.warehouse.write(print) as session:
+        session.execute("CREATE SCHEMA dev")
+        session.execute("CREATE TABLE dev.staging_events (a INTEGER)")
+        session.analyze("staging_events", 20_000)
+    assert sent(standin, "ANALYZE") == []
+
+
+def test_scratch_is_empty_as_soon_as_a_load_has_failed(
+    on_redshift: Platform, standin: StandIn, s3_endpoint: S3Endpoint, lake: FolderLake
+) -> None:
+    lake.put("log_data", "2018-11-02.json", lines([event()] * 500) + b"{}\n")
+    standin.fail_with("no more room", "INSERT INTO load_rejects")
+    with pytest.raises(WarehouseError, match="no more room") as caught:
+        on_redshift.load("staging_events", days=None, reload=False, run_id="r")
+    assert left_in_scratch(s3_endpoint) == [], f"while {caught.type} is still at hand"
+
+
+def test_jsonpaths_that_are_not_there_are_told(
+    standin: StandIn, s3_endpoint: S3Endpoint, lake: FolderLake, tmp_path: Path
+) -> None:
+    place = tmp_path / "gone.json"
+    platform = platform_on(standin, s3_endpoint, lake, tmp_path, S3_LOG_JSONPATH=place)
+    with pytest.raises(LakeError, match=r"\[S3\] LOG_JSONPATH: .*gone\.json .*leave it empty"):
+        platform.load("staging_events", days=None, reload=False, run_id="r")
+
+
+def test_a_few_rows_of_a_large_result_are_all_that_is_fetched(
+    on_redshift: Platform, standin: StandIn
+) -> None:
+    bring_up_to_date(on_redshift)
+    with on_redshift.warehouse.read(print) as session:
+        found = session.rows("SELECT log_date FROM staging_events", limit=2)
+        ordered = session.rows("SELECT user_id FROM users ORDER BY user_id DESC", limit=1)
+    assert (len(found.rows), ordered.rows) == (2, ((2,),))
+    assert sent(standin, "SELECT log_date FROM staging_events\n) AS found LIMIT 2")
+    # A subquery need not keep its order, so a sorted one is fetched as it is.
+    assert sent(standin, "ORDER BY user_id DESC")[0].startswith("SELECT user_id")
+
+
+def test_the_certificates_of_the_system_are_those_of_this_machine(
+    tls_standin: tuple[StandIn, str], s3_endpoint: S3Endpoint, lake: FolderLake, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """The OpenSSL in psycopg2's wheel looks for them where its builder had them."""
+    server, certificate = tls_standin
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+    monkeypatch.setattr("ssl.get_default_verify_paths", lambda: SimpleNamespace(cafile=certificate))
+    given = {"CLUSTER_HOST": "localhost", "CLUSTER_SSLMODE": "verify-full"}
+    platform = platform_on(server, s3_endpoint, lake, tmp_path, **given)
+    assert platform.settings.cluster.sslrootcert == "system"
+    assert not platform.warehouse.exists()

@@ -41,6 +41,8 @@ def server(platform: Platform, warehouse: ServerWarehouse) -> Iterator[Finding]:
     with closing(connection):
         yield _connected(platform, connection)
         session = warehouse.session(connection)
+        for statement in warehouse.settings_of_a_connection("doctor"):
+            session.execute(statement)
         yield from _clock(session, warehouse)
         yield from grants(session, platform)
 

@@ -50,8 +50,10 @@ class Scratch:
         if not self._written:
             return
         try:
-            old = [key for key in self._keys() if _is_left_behind(key)]
-            obstore.delete(self._area.store, [*self._written, *old])
+            # Our own first: who may write and delete there may not always list.
+            obstore.delete(self._area.store, self._written)
+            if old := [key for key in self._keys() if _is_left_behind(key)]:
+                obstore.delete(self._area.store, old)
         except (obstore.exceptions.BaseError, OSError) as error:
             why = self._area.explain(error, self._area.uri)
             notify(f"the scratch folder {self.url('')} was not emptied: {why}")
@@ -80,5 +82,8 @@ def _is_left_behind(key: str) -> bool:
     match = _FOLDER.match(key)
     if not match:
         return False  # somebody else's
-    began = datetime.strptime(match[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+    try:
+        began = datetime.strptime(match[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+    except ValueError:  # no such day: somebody else's too
+        return False
     return datetime.now(UTC) - began > _LEFT_BEHIND

@@ -6,7 +6,7 @@ come from the `.sql` files as they are, with values bound by name (`:name`).
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
@@ -112,7 +112,7 @@ class Session(ABC):
         lake: Lake,
         files: Sequence[StagedFile],
         max_reject_ratio: float,
-    ) -> Iterator[CopiedFile]:
+    ) -> Generator[CopiedFile, None, None]:
         """Let the warehouse read files itself: what became of each, for those where that worked.
 
         A file that is left out has something in it that only the line rules can judge.

@@ -19,10 +19,9 @@ if TYPE_CHECKING:
 _SKIPPED = re.compile(r"(\d+) record\(s\) could not be loaded")
 _FAILED = re.compile(r"sys_load_error_detail|stl_load_errors", re.IGNORECASE)
 _FOUND = """
-    SELECT line_number, column_name, error_code, error_message
+    SELECT query_id, file_name, line_number, column_name, error_code, error_message
     FROM sys_load_error_detail
     WHERE session_id = :session_id
-      AND RTRIM(file_name, ' ') = :url
       AND start_time >= :began
     ORDER BY line_number
 """
@@ -30,6 +29,8 @@ _FOUND = """
 _PATIENCE = 30.0
 _PAUSE = 0.5
 _TOLD = 3
+# The view cuts names of files at 256 bytes, and perhaps a character before.
+_CUT = 253
 
 
 class CopyRefusedError(SparkifyError):
@@ -48,6 +49,9 @@ class CopyErrors:
         self._session = session
         self._connection = connection
         self._look = look
+        # The COPYs whose errors were told: GETDATE() has whole seconds, and the next COPY of the
+        # session may begin within the same.
+        self._told: set[object] = set()
 
     @contextmanager
     def of(self, url: str) -> Iterator[list[tuple[int, str]]]:
@@ -58,7 +62,7 @@ class CopyErrors:
             WarehouseError: if COPY says that it passed over lines which nothing tells of.
         """
         [(session_id, began)] = self._session.fetch("SELECT pg_backend_pid(), GETDATE()")
-        mark: dict[str, Value] = {"session_id": session_id, "url": url, "began": began}
+        mark: dict[str, Value] = {"session_id": session_id, "began": began}
         rejected: list[tuple[int, str]] = []
         del self._connection.notices[:]
         try:
@@ -66,12 +70,12 @@ class CopyErrors:
         except WarehouseError as error:
             if not _FAILED.search(str(error)):
                 raise
-            told = self._fetch(mark, at_least=1)
+            told = self._fetch(url, mark, at_least=1)
             raise _refused(url, told, error) from error
         skipped = self._skipped()
         if skipped == 0:
             return
-        found = self._fetch(mark, at_least=skipped or 0)
+        found = self._fetch(url, mark, at_least=skipped or 0)
         if skipped is not None and len(found) != skipped:
             raise WarehouseError(
                 f"{url}: COPY passed over {skipped} lines, and SYS_LOAD_ERROR_DETAIL tells of "
@@ -88,17 +92,25 @@ class CopyErrors:
             return sum(counts)
         return 0 if "loaded successfully" in notices else None
 
-    def _fetch(self, mark: dict[str, Value], *, at_least: int) -> list[tuple[int, str]]:
+    def _fetch(self, url: str, mark: dict[str, Value], *, at_least: int) -> list[tuple[int, str]]:
         deadline = time.monotonic() + _PATIENCE
         while True:
             with self._look() as session:
                 found = session.fetch(_FOUND, mark)
             reasons: dict[int, str] = {}
-            for line, *why in found:
-                reasons.setdefault(int(str(line)), _reason(*why))
+            queries: set[object] = set()
+            for query, file, line, *why in found:
+                if query not in self._told and _is_name_of(url, str(file).rstrip(" ")):
+                    reasons.setdefault(int(str(line)), _reason(*why))
+                    queries.add(query)
             if len(reasons) >= at_least or time.monotonic() > deadline:
+                self._told |= queries
                 return sorted(reasons.items())
             time.sleep(_PAUSE)
+
+
+def _is_name_of(url: str, name: str) -> bool:
+    return name == url or (len(name.encode()) >= _CUT and url.startswith(name))
 
 
 def _reason(column: object, code: object, message: object) -> str:

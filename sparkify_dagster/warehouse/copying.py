@@ -9,12 +9,17 @@ from collections.abc import Iterable, Sequence
 
 from sparkify_dagster.tables import Column
 from sparkify_dagster.warehouse.base import WarehouseError
-from sparkify_dagster.warehouse.line_rules import EXACT, FIRST_INSTANT, LAST_INSTANT, LineRules
+from sparkify_dagster.warehouse.line_rules import (
+    FIRST_INSTANT,
+    LAST_INSTANT,
+    LineRules,
+    integer_range,
+)
 
 LANDING = "landing"
-# A whole number may be sent as 1540919166796.0, which COPY refuses for BIGINT and takes for a
-# DECIMAL. Three places show whether there was a fraction; more would be cut without a word.
-_LANDING_BIGINT = "DECIMAL(22,3)"
+# A whole number may be sent as 1540919166796.0, which COPY refuses for whole numbers and takes for
+# a DECIMAL. Three places show whether there was a fraction; more would be cut without a word.
+_LANDING_INTEGER = "DECIMAL(22,3)"
 # The largest number of bad lines that COPY can be told to pass over.
 MOST_ERRORS = 100_000
 
@@ -103,10 +108,11 @@ def count_of_misfits(rules: LineRules) -> str:
     """How many rows COPY took that the line rules refuse, as far as their values still show it."""
     conditions = []
     for column, _ in rules.columns:
-        if column.base_type == "BIGINT":
+        if column.is_integer:
+            low, high = integer_range(column)
             conditions += [
                 f"{column.name} <> FLOOR({column.name})",
-                f"ABS({column.name}) > {EXACT}",
+                f"{column.name} NOT BETWEEN {low} AND {high}",
             ]
     for source in rules.epoch_times.values():
         conditions.append(f"{source} NOT BETWEEN {FIRST_INSTANT} AND {LAST_INSTANT}")
@@ -131,8 +137,8 @@ def take_over(rules: LineRules) -> str:
             values.append("CAST(:day AS DATE)")
         elif column.name == "source_file":
             values.append(":key")
-        elif column.name in filled and column.base_type == "BIGINT":
-            values.append(f"CAST({column.name} AS BIGINT)")
+        elif column.name in filled and column.is_integer:
+            values.append(f"CAST({column.name} AS {column.base_type})")
         else:
             values.append(column.name)
     return (
@@ -142,4 +148,4 @@ def take_over(rules: LineRules) -> str:
 
 
 def _landing_type(column: Column) -> str:
-    return _LANDING_BIGINT if column.base_type == "BIGINT" else column.type
+    return _LANDING_INTEGER if column.is_integer else column.type

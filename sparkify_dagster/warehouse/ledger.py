@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple, cast
 
 from sparkify_dagster.lake import LakeFile
 from sparkify_dagster.sources import Source
@@ -32,9 +33,8 @@ def state_ddl() -> tuple[str, ...]:
     return tuple(s for name, s in _SCRIPT.statements.items() if name.startswith("create "))
 
 
-@dataclass(frozen=True)
-class Version:
-    """The current version of a file in the ledger."""
+class Version(NamedTuple):
+    """The current version of a file in the ledger; a tuple, because there are many."""
 
     etag: str
     day: date | None
@@ -61,12 +61,16 @@ class LoadPlan:
 
 def current_versions(session: Session, table: str) -> dict[str, Version]:
     """The current version of every file that was ever loaded into a table, by key."""
-    return {
-        str(key): Version(str(etag), _as_day(day), _as_time(loaded_at))
-        for key, etag, day, loaded_at in session.fetch(
-            statement("current files"), {"table_name": table}
-        )
-    }
+    rows = session.fetch(statement("current files"), {"table_name": table})
+    # The columns' types say so; looking at each of 100,000 values takes longer than reading them.
+    typed = cast("tuple[tuple[str, str, date | None, datetime], ...]", rows)
+    return {key: Version(etag, day, loaded_at) for key, etag, day, loaded_at in typed}
+
+
+def current_etags(session: Session, table: str) -> dict[str, str]:
+    """The etag of every file's current version, by key; three times as fast as the versions."""
+    pairs = session.fetch(statement("current etags"), {"table_name": table})
+    return dict(cast("tuple[tuple[str, str], ...]", pairs))
 
 
 def plan_load(
@@ -86,14 +90,15 @@ def plan_load(
     new, changed, repeated, strange, outside = [], [], [], [], []
     unchanged = 0
     for file in listing:
-        day = source.day_of(file.key)
-        if not source.owns(file.key):
+        version = versions.get(file.key)
+        day = version.day if version else source.day_of(file.key)
+        if version is None and not source.owns(file.key):
             strange.append(file.key)
         elif day is not None and not partitions[0] <= day <= partitions[1]:
             outside.append(file.key)
         elif not _within(day, days):
             continue
-        elif (version := versions.get(file.key)) is None:
+        elif version is None:
             new.append(file)
         elif version.etag != file.etag:
             changed.append(file)
@@ -155,13 +160,3 @@ def mark_stale(session: Session, tables: Iterable[str]) -> None:
 
 def _within(day: date | None, days: tuple[date, date] | None) -> bool:
     return day is None or days is None or days[0] <= day <= days[1]
-
-
-def _as_day(value: object) -> date | None:
-    return value if isinstance(value, date) else None
-
-
-def _as_time(value: object) -> datetime:
-    if not isinstance(value, datetime):
-        raise TypeError(f"loaded_at is not a timestamp: {value!r}")
-    return value

@@ -114,11 +114,12 @@ def _remove_rows(session: Session, load: Load) -> int:
 def _copy(session: Session, load: Load, staged: Sequence[StagedFile], tally: _Tally) -> None:
     """Have the warehouse read the files, and see that it read the versions that were listed."""
     copying = session.copy(load.source, load.rules, load.lake, staged, load.max_reject_ratio)
-    for copied in copying:
-        file = staged[copied.index]
-        tally.lines[file.key] = copied.rows + len(copied.rejected)
-        rejected = [Rejected(copied.index, line, why, None) for line, why in copied.rejected]
-        _quarantine(session, load.source, staged, rejected, tally)
+    with closing(copying):  # whatever happens, what it wrote for the warehouse is cleared away
+        for copied in copying:
+            file = staged[copied.index]
+            tally.lines[file.key] = copied.rows + len(copied.rejected)
+            rejected = [Rejected(copied.index, line, why, None) for line, why in copied.rejected]
+            _quarantine(session, load.source, staged, rejected, tally)
     now = {file.key: file.etag for file in load.lake.list()}
     for listed in load.plan.to_read:
         if listed.key in tally.lines and now.get(listed.key) != listed.etag:

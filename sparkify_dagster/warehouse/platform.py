@@ -5,10 +5,10 @@ transaction. What a statement says lives in the SQL files, how an engine runs it
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from sparkify_dagster.lake import Lake, LakeFile, open_lake
 from sparkify_dagster.settings import Settings
@@ -40,6 +40,7 @@ from sparkify_dagster.warehouse.transforms import Dependents
 if TYPE_CHECKING:
     import pandas as pd
 
+_T = TypeVar("_T")
 _HAS_LEDGER = """
     SELECT 1 FROM information_schema.tables
     WHERE table_schema = :schema AND table_name = 'refreshed'
@@ -163,7 +164,7 @@ class Platform:
     def status(self, notify: Notify = _silent) -> LakeStatus:
         """Compare lake, ledger and tables, without changing anything."""
         tables = self.catalogue.sources
-        versions, pending = self.recorded(tuple(tables), notify)
+        versions, pending = self.recorded(tuple(tables), ledger.current_versions, notify)
         plans = {
             table: self._plan(table, self.lake(table).list(), versions[table], None, reload=False)
             for table in tables
@@ -181,18 +182,21 @@ class Platform:
         )
 
     def recorded(
-        self, tables: Sequence[str], notify: Notify = _silent
-    ) -> tuple[dict[str, dict[str, ledger.Version]], tuple[str, ...]]:
-        """What the warehouse says: each source's current files, and the tables that are behind."""
-        versions: dict[str, dict[str, ledger.Version]] = {table: {} for table in tables}
+        self,
+        tables: Sequence[str],
+        read: Callable[[Session, str], dict[str, _T]],
+        notify: Notify = _silent,
+    ) -> tuple[dict[str, dict[str, _T]], tuple[str, ...]]:
+        """What the warehouse says: what `read` reads of each source, and the tables behind."""
+        files: dict[str, dict[str, _T]] = {table: {} for table in tables}
         pending = tuple(self.catalogue.transforms)
         if self.warehouse.exists():
             with self.warehouse.read(notify) as session:
                 if session.fetch(_HAS_LEDGER, {"schema": self.warehouse.state_schema}):
-                    versions = {t: ledger.current_versions(session, t) for t in tables}
+                    files = {table: read(session, table) for table in tables}
                     state = read_state(session, self.catalogue)
                     pending = tuple(name for name in pending if state.is_behind(name))
-        return versions, pending
+        return files, pending
 
     def query(self, sql: str, notify: Notify = _silent) -> "pd.DataFrame":
         """The result of a read-only query."""

@@ -41,6 +41,11 @@ _BLOCK = 1 << 20
 class PostgresSession(ServerSession):
     """A transaction on PostgreSQL."""
 
+    def at_most(self, limit: int, sql: str) -> str:
+        # MATERIALIZED: a LIMIT alone makes the planner bet on finding rows soon, and the checks
+        # that ask like this find none.
+        return f"WITH found AS MATERIALIZED (\n{sql}\n) SELECT * FROM found LIMIT {limit}"
+
     @contextmanager
     def staging(self, table: Table, files: Sequence[StagedFile]) -> Iterator[Intake]:
         yield _PostgresIntake(self, table, files)
@@ -102,13 +107,16 @@ class PostgresWarehouse(ServerWarehouse):
     def session(self, connection: "Connection") -> ServerSession:
         return PostgresSession(connection, self.location)
 
-    def settings_of_a_connection(self, run_id: str) -> Sequence[str]:
+    def settings_of_a_transaction(self) -> Sequence[str]:
+        # LOCAL, and anew for each: behind a pool of connections such as PgBouncer's the next
+        # transaction may be on another one, and what was set here would reach somebody else.
         cluster = self.cluster
         return (
-            f"SET statement_timeout = '{cluster.statement_timeout}s'",
-            f"SET lock_timeout = '{cluster.lock_timeout}s'",
+            f"SET LOCAL search_path TO {self.schema}, {self.state_schema}",
+            f"SET LOCAL statement_timeout = '{cluster.statement_timeout}s'",
+            f"SET LOCAL lock_timeout = '{cluster.lock_timeout}s'",
             # The default of 4 MB is for many small transactions; one sort of a month spills it.
-            "SET work_mem = '64MB'",
+            "SET LOCAL work_mem = '64MB'",
         )
 
     def take_turn(self, session: Session, notify: Notify) -> None:
@@ -119,6 +127,8 @@ class PostgresWarehouse(ServerWarehouse):
         notify(f"waiting for {holder}, which is writing to {self.location}")
         from psycopg2.errors import LockNotAvailable
 
+        # Waiting has a limit of its own, which may be longer than that of a statement.
+        session.execute("SET LOCAL statement_timeout = 0")
         try:
             session.fetch("SELECT pg_advisory_xact_lock(:lock)", lock)
         except WarehouseError as error:
@@ -128,6 +138,7 @@ class PostgresWarehouse(ServerWarehouse):
                 f"{self.location}: {holder} has been writing for {self.cluster.lock_timeout} "
                 "seconds. Wait for it or end it, or raise [CLUSTER] LOCK_TIMEOUT."
             ) from error
+        session.execute(f"SET LOCAL statement_timeout = '{self.cluster.statement_timeout}s'")
 
     def _holder(self, session: Session, lock: dict[str, int]) -> str:
         found = session.fetch(_HOLDER, lock)

@@ -5,11 +5,12 @@ Which text a COPY is, is said in copying.py; what is shared with PostgreSQL live
 
 import gzip
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from sparkify_dagster.lake import Lake
+from sparkify_dagster.lake import Lake, LakeError
 from sparkify_dagster.lake.scratch import Scratch
 from sparkify_dagster.lake.single import read_file
 from sparkify_dagster.settings import Settings
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 _QUEUE = "writer"
+_SORTS = re.compile(r"\bORDER\s+BY\b", re.IGNORECASE)
 
 
 class RedshiftSession(ServerSession):
@@ -70,7 +72,7 @@ class RedshiftSession(ServerSession):
         lake: Lake,
         files: Sequence[StagedFile],
         max_reject_ratio: float,
-    ) -> Iterator[CopiedFile]:
+    ) -> Generator[CopiedFile, None, None]:
         # One file a COPY: nothing in a row that COPY loads tells which file it came from.
         max_errors = copying.MOST_ERRORS if max_reject_ratio else 0
         names = [column.name for column, _ in rules.columns]
@@ -93,10 +95,19 @@ class RedshiftSession(ServerSession):
                     yield CopiedFile(index, rows, tuple(rejected))
                 self.execute(copying.drop_landing())
 
+    def at_most(self, limit: int, sql: str) -> str:
+        # The order of a subquery is nobody's promise.
+        if _SORTS.search(sql):
+            return sql
+        return f"SELECT * FROM (\n{sql}\n) AS found LIMIT {limit}"
+
     def analyze(self, table: str, written: int) -> None:
         # Only the owner may; for others Redshift's own analysis, minutes later, has to do.
-        mine = "SELECT 1 FROM pg_tables WHERE tablename = :table AND tableowner = CURRENT_USER"
-        if self.fetch(mine, {"table": table}):
+        mine = (
+            "SELECT 1 FROM pg_tables WHERE schemaname = :schema AND tablename = :table"
+            " AND tableowner = CURRENT_USER"
+        )
+        if self.fetch(mine, {"schema": self._warehouse.schema, "table": table}):
             super().analyze(table, written)
 
     def _copy(
@@ -175,7 +186,11 @@ class RedshiftWarehouse(ServerWarehouse):
     def settings_of_a_connection(self, run_id: str) -> Sequence[str]:
         group = "".join(c for c in run_id if c.isalnum() or c in "-_") or "query"
         return (
+            f"SET search_path TO {self.schema}, {self.state_schema}",
             f"SET query_group TO 'sparkify {group}'",
+            # GETDATE() is in the session's zone, which a user may have set; the system's views
+            # are in UTC.
+            "SET timezone TO 'UTC'",
             f"SET statement_timeout TO {self.cluster.statement_timeout * 1000}",
             # Numbers come as text: with all the digits that they have.
             "SET extra_float_digits TO 2",
@@ -213,7 +228,7 @@ class RedshiftWarehouse(ServerWarehouse):
     def look(self) -> Iterator[Session]:
         """A transaction of its own beside the one that writes, to see what the system tells."""
         with self._connected(_nobody, "", read_only=True) as connection:
-            yield self.session(connection)
+            yield self._begin(connection)
 
     @contextmanager
     def scratch(self) -> Iterator[Scratch]:
@@ -235,7 +250,13 @@ class RedshiftWarehouse(ServerWarehouse):
         given = self._s3.log_jsonpath if source.setting == "LOG_DATA" else None
         if given is None:
             return scratch.put("jsonpaths.json", copying.jsonpaths(rules).encode())
-        content = read_file(given, region=self.region, endpoint_url=self._s3.endpoint_url)
+        try:
+            content = read_file(given, region=self.region, endpoint_url=self._s3.endpoint_url)
+        except LakeError as error:
+            raise LakeError(
+                f"[S3] LOG_JSONPATH: {error}. Name the file, or leave it empty: then each load"
+                " writes its own."
+            ) from None
         copying.check_jsonpaths(content, rules, f"[S3] LOG_JSONPATH {given}")
         return given if given.startswith("s3://") else scratch.put("jsonpaths.json", content)
 

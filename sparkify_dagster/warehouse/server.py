@@ -5,6 +5,7 @@ their modules; which statements there are is no concern of this one.
 """
 
 import random
+import re
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,6 +22,7 @@ from sparkify_dagster.warehouse.base import (
     Warehouse,
     WarehouseError,
 )
+from sparkify_dagster.warehouse.certificates import trusted_certificates
 from sparkify_dagster.warehouse.login import Credentials
 from sparkify_dagster.warehouse.reports import Rows, Value
 from sparkify_dagster.warehouse.server_errors import TransientError, explained
@@ -33,7 +35,10 @@ if TYPE_CHECKING:
 ATTEMPTS = 5
 _FIRST_PAUSE = 0.5  # seconds; doubled from attempt to attempt
 _ROWS_A_STATEMENT = 1000
+# Redshift takes statements of 16 MB; a character has up to four bytes.
+_CHARACTERS_A_STATEMENT = 2_000_000
 _MANY_ROWS = 10_000  # from here on statistics that are older than a load mislead the planner
+_SELECTS = re.compile(r"\s*(SELECT|WITH)\b", re.IGNORECASE)
 _T = TypeVar("_T")
 
 
@@ -51,12 +56,19 @@ class ServerSession(Session):
     def rows(
         self, sql: str, params: Mapping[str, Value] | None = None, *, limit: int | None = None
     ) -> Rows:
-        with self._run(sql, params) as cursor:
+        # psycopg2 fetches a result whole, however few of its rows are asked for.
+        limited = sql if limit is None or not _SELECTS.match(sql) else self.at_most(limit, sql)
+        with self._run(limited, params) as cursor:
             columns = tuple(column.name for column in cursor.description or ())
             if not columns:
                 return Rows((), ())
             found = cursor.fetchall() if limit is None else cursor.fetchmany(limit)
             return Rows(columns, tuple(tuple(map(_plain, row)) for row in found))
+
+    def at_most(self, limit: int, sql: str) -> str:
+        """A SELECT with its first rows alone, in its order; unchanged where that is not sure."""
+        del limit
+        return sql
 
     def frame(self, sql: str) -> "pd.DataFrame":
         import pyarrow as pa
@@ -76,7 +88,8 @@ class ServerSession(Session):
             return
         with self._explaining(), self._connection.cursor() as cursor:
             statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES %s"
-            execute_values(cursor, statement, rows, page_size=_ROWS_A_STATEMENT)
+            for page in _pages(rows):
+                execute_values(cursor, statement, page, page_size=len(page))
 
     def analyze(self, table: str, written: int) -> None:
         if written >= _MANY_ROWS:
@@ -101,11 +114,26 @@ class ServerSession(Session):
             raise explained(error, self._location) from error
 
 
+def _pages(rows: Sequence[tuple[Value, ...]]) -> Iterator[list[tuple[Value, ...]]]:
+    """The rows in parts that are one statement each."""
+    page: list[tuple[Value, ...]] = []
+    characters = 0
+    for row in rows:
+        page.append(row)
+        characters += sum(len(value) for value in row if isinstance(value, str))
+        if len(page) == _ROWS_A_STATEMENT or characters >= _CHARACTERS_A_STATEMENT:
+            yield page
+            page, characters = [], 0
+    if page:
+        yield page
+
+
 def _plain(value: "Value | Decimal") -> Value:
     """DECIMAL, which sums of whole numbers are on a server, as the number it is."""
     if not isinstance(value, Decimal):
         return value
-    return int(value) if value == value.to_integral_value() else float(value)
+    whole = value.is_finite() and value == value.to_integral_value()
+    return int(value) if whole else float(value)
 
 
 class ServerWarehouse(Warehouse):
@@ -132,9 +160,14 @@ class ServerWarehouse(Warehouse):
     def session(self, connection: "Connection") -> ServerSession:
         """The engine's session over a connection."""
 
-    @abstractmethod
     def settings_of_a_connection(self, run_id: str) -> Sequence[str]:
-        """The SET statements that a new connection begins with, before the search path."""
+        """The SET statements that a new connection begins with."""
+        del run_id
+        return ()
+
+    def settings_of_a_transaction(self) -> Sequence[str]:
+        """Those that every transaction begins with."""
+        return ()
 
     def prepare_turn(self, session: Session) -> None:
         """Make what writers queue at, if it is missing."""
@@ -145,13 +178,13 @@ class ServerWarehouse(Warehouse):
 
     def exists(self) -> bool:
         with self._connected(_nobody, "", read_only=True) as connection:
-            session = self.session(connection)
+            session = self._begin(connection)
             return self.state_schema in self._standing_schemas(session)
 
     @contextmanager
     def write(self, notify: Notify, run_id: str = "") -> Iterator[Session]:
         with self._connected(notify, run_id, read_only=False) as connection:
-            session = self.session(connection)
+            session = self._begin(connection)
             standing = self._standing_schemas(session)
             missing = [s for s in (self.schema, self.state_schema) if s not in standing]
             for schema in missing:
@@ -160,6 +193,7 @@ class ServerWarehouse(Warehouse):
             # So that others who begin find something to queue at, and that what is seen while it
             # is our turn is what the one before us committed.
             self._commit(connection)
+            session = self._begin(connection)
             self.take_turn(session, notify)
             yield session
             self._commit(connection)
@@ -167,7 +201,7 @@ class ServerWarehouse(Warehouse):
     @contextmanager
     def read(self, notify: Notify) -> Iterator[Session]:
         with self._connected(notify, "", read_only=True) as connection:
-            session = self.session(connection)
+            session = self._begin(connection)
             if self.state_schema not in self._standing_schemas(session):
                 raise WarehouseError(
                     f"{self.location}: there is no warehouse in schema {self.schema} yet. Run "
@@ -196,13 +230,18 @@ class ServerWarehouse(Warehouse):
             session = self.session(connection)
             for statement in self.settings_of_a_connection(run_id):
                 session.execute(statement)
-            session.execute(f"SET search_path TO {self.schema}, {self.state_schema}")
             self._commit(connection)
             level = self.reading if read_only else self.isolation
             connection.set_session(isolation_level=level, readonly=read_only or None)
             yield connection
         finally:
             connection.close()
+
+    def _begin(self, connection: "Connection") -> ServerSession:
+        session = self.session(connection)
+        for statement in self.settings_of_a_transaction():
+            session.execute(statement)
+        return session
 
     def connect(self, run_id: str) -> "Connection":
         """A new connection, with nothing set but what the server needs to let us in.
@@ -214,7 +253,6 @@ class ServerWarehouse(Warehouse):
 
         credentials = self.credentials()
         cluster = self.cluster
-        verifies = cluster.sslmode.value.startswith("verify")
         try:
             return psycopg2.connect(
                 host=cluster.host,
@@ -229,7 +267,9 @@ class ServerWarehouse(Warehouse):
                 keepalives_idle=30,
                 keepalives_interval=10,
                 keepalives_count=3,
-                sslrootcert=cluster.sslrootcert if verifies else "",
+                sslrootcert=trusted_certificates(cluster.sslmode, cluster.sslrootcert),
+                # What a COPY is sent is UTF-8, whatever this machine or the user's role prefer.
+                client_encoding="UTF8",
             )
         except psycopg2.Error as error:
             raise explained(error, self.location, at_connect=True) from error
@@ -249,7 +289,7 @@ class ServerWarehouse(Warehouse):
         except psycopg2.Error as error:
             with suppress(psycopg2.Error):
                 connection.rollback()
-            raise explained(error, self.location) from error
+            raise explained(error, self.location, at_commit=True) from error
 
 
 def _nobody(_: str) -> None:

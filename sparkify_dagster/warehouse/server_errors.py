@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import psycopg2
 
 _NOTHING_CHANGED = "Nothing was changed."
+_UNKNOWN = "It may have been committed all the same; running again does what is missing."
 # Another attempt at the whole transaction may succeed.
 _TRANSIENT_CODES = re.compile(r"08...|40...|57P0[123]|53300|25P03|42P06|42P07")
 # Redshift: serialization failures have no code of their own (REDSHIFT.md).
@@ -29,6 +30,7 @@ _LOST = re.compile(
 _ADVICE = {
     "23502": "Mend the transform or the data, or allow NULL there.",
     "23505": "A key that is declared unique came twice: mend the transform or the data.",
+    "25006": "Only reading is possible here: a run needs the primary server, not a replica of it.",
     "42501": "Grant it (`sparkify tables grant` prints what is needed), or log in as the owner.",
     "53100": "The server's disk is full: make room and run again.",
     "53200": "The server is out of memory: run again with less at once.",
@@ -46,7 +48,7 @@ class TransientError(WarehouseError):
 
 
 def explained(
-    error: "psycopg2.Error", location: str, *, at_connect: bool = False
+    error: "psycopg2.Error", location: str, *, at_connect: bool = False, at_commit: bool = False
 ) -> WarehouseError:
     """The error as the user is told it; TransientError where another attempt may succeed."""
     code = error.pgcode or ""
@@ -60,7 +62,10 @@ def explained(
     first = text.splitlines()[0] if text else type(error).__name__
     conflict = _CONFLICT.search(text) or _MADE_BY_ANOTHER.search(text)
     if conflict or _TRANSIENT_CODES.fullmatch(code) or _is_lost(error, text):
-        return TransientError(f"{location}: the transaction was lost: {first}. {_NOTHING_CHANGED}")
+        # A server that refuses to commit says so; one that is gone may have done it.
+        unknown = at_commit and not conflict and not code.startswith("40")
+        outcome = _UNKNOWN if unknown else _NOTHING_CHANGED
+        return TransientError(f"{location}: the transaction was lost: {first}. {outcome}")
     where = error.diag.table_name
     column = error.diag.column_name
     place = f" ({where}{f'.{column}' if column else ''})" if where else ""

@@ -33,9 +33,9 @@ SELECT oid AS role_id, rolname::TEXT AS role_name, 'awsuser'::TEXT AS role_owner
 FROM pg_roles WHERE NOT rolcanlogin AND NOT rolsuper AND rolname NOT LIKE 'pg\\_%';
 GRANT SELECT ON pg_catalog.svv_roles TO PUBLIC;
 CREATE FUNCTION pg_catalog.sysdate() RETURNS TIMESTAMP STABLE
-    RETURN transaction_timestamp() AT TIME ZONE 'UTC';
+    RETURN transaction_timestamp() AT TIME ZONE current_setting('timezone');
 CREATE FUNCTION pg_catalog.getdate() RETURNS TIMESTAMP STABLE
-    RETURN date_trunc('second', statement_timestamp() AT TIME ZONE 'UTC');
+    RETURN date_trunc('second', statement_timestamp() AT TIME ZONE current_setting('timezone'));
 CREATE FUNCTION pg_catalog.pg_last_copy_id() RETURNS BIGINT STABLE
     RETURN COALESCE(NULLIF(current_setting('standin.last_copy_id', true), ''), '-1')::BIGINT;
 CREATE FUNCTION pg_catalog.pg_last_copy_count() RETURNS BIGINT STABLE
