@@ -172,11 +172,27 @@ def test_who_waits_for_too_long_is_told_so(
 ) -> None:  # fmt: skip
     load_all(on_redshift)
     impatient = platform_on(standin, s3_endpoint, lake, tmp_path, CLUSTER_LOCK_TIMEOUT=1)
+    told: list[str] = []
     with (
         on_redshift.warehouse.write(print),
         pytest.raises(WarehouseBusyError, match="has been writing for 1 seconds"),
     ):
-        impatient.load("staging_songs", days=None, reload=False, run_id="r")
+        impatient.load("staging_songs", days=None, reload=False, run_id="r", notify=told.append)
+    assert [line.partition(", ")[0] for line in told] == ["waiting for another run"]
+
+
+def test_many_log_files_are_compacted_rather_than_copied_one_by_one(
+    on_redshift: Platform, standin: StandIn, lake: FolderLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sparkify_dagster.warehouse.redshift._MOST_COPIES", 2)
+    load_all(on_redshift)
+    assert [len(sent(standin, f"COPY {table}")) for table in ("landing", "staging_events")] == [
+        0,
+        1,
+    ]
+    lake.put_events(DAYS[0], event())
+    load_all(on_redshift)
+    assert len(sent(standin, "COPY landing")) == 1
 
 
 def test_a_copy_that_fails_for_a_line_names_it_and_changes_nothing(

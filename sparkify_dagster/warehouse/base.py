@@ -100,9 +100,9 @@ class Session(ABC):
         At the end of the block they are in the table, with the key and the day of their files.
         """
 
-    def copies(self, source: Source, lake: Lake) -> bool:
-        """Whether files of this source can go from the lake to the warehouse without us."""
-        del source, lake
+    def copies(self, source: Source, lake: Lake, files: int) -> bool:
+        """Whether so many files of a source should go from the lake to the warehouse without us."""
+        del source, lake, files
         return False
 
     def copy(

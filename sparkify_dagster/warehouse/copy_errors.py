@@ -28,6 +28,7 @@ _FOUND = """
 # The view may lag behind the COPY.
 _PATIENCE = 30.0
 _PAUSE = 0.5
+_LAG = 2.0  # where COPY does not say how many lines there are to wait for
 _TOLD = 3
 # The view cuts names of files at 256 bytes, and perhaps a character before.
 _CUT = 253
@@ -75,6 +76,8 @@ class CopyErrors:
         skipped = self._skipped()
         if skipped == 0:
             return
+        if skipped is None:
+            time.sleep(_LAG)
         found = self._fetch(url, mark, at_least=skipped or 0)
         if skipped is not None and len(found) != skipped:
             raise WarehouseError(

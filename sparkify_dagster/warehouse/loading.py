@@ -81,7 +81,7 @@ def load_files(session: Session, load: Load, dependents: Dependents) -> Loaded:
         dependents.note()
         loaded.removed = _remove_rows(session, load)
     tally = _Tally()
-    if session.copies(source, load.lake):
+    if session.copies(source, load.lake, len(files)):
         _copy(session, load, staged, tally)
     left = [i for i, file in enumerate(files) if file.key not in tally.lines]
     if left:

@@ -119,7 +119,7 @@ class PostgresWarehouse(ServerWarehouse):
             "SET LOCAL work_mem = '64MB'",
         )
 
-    def take_turn(self, session: Session, notify: Notify) -> None:
+    def take_turn(self, session: ServerSession, notify: Notify) -> None:
         lock = {"lock": _lock_number(self.schema)}
         if session.fetch("SELECT pg_try_advisory_xact_lock(:lock)", lock)[0][0]:
             return

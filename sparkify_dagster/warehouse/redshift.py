@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 _QUEUE = "writer"
+_A_MOMENT = 2  # seconds of waiting that are not worth a message
+# A COPY of its own costs a log file some seconds; more files than this are compacted first.
+_MOST_COPIES = 50
 _SORTS = re.compile(r"\bORDER\s+BY\b", re.IGNORECASE)
 
 
@@ -61,9 +64,9 @@ class RedshiftSession(ServerSession):
             # Column names are the keys: `auto` matches them. Nothing here may fail to load.
             self._copy(table.name, table.column_names, "'auto'", place, 0, gzipped=True)
 
-    def copies(self, source: Source, lake: Lake) -> bool:
+    def copies(self, source: Source, lake: Lake, files: int) -> bool:
         direct = self._warehouse.reads_logs and lake.uri.startswith("s3://")
-        return direct and source.copied
+        return direct and source.copied and files <= _MOST_COPIES
 
     def copy(
         self,
@@ -208,21 +211,30 @@ class RedshiftWarehouse(ServerWarehouse):
             for statement in in_schema(QUEUES[self.engine], self.state_schema).statements:
                 session.execute(statement)
 
-    def take_turn(self, session: Session, notify: Notify) -> None:
+    def take_turn(self, session: ServerSession, notify: Notify) -> None:
         # The first statement of the transaction: what it sees later is what was committed before
-        # its turn came. LOCK waits as long as a statement may.
+        # its turn came. LOCK cannot be asked whether it would wait, so it is given a moment first.
         patience = self.cluster.lock_timeout
-        session.execute(f"SET statement_timeout TO {patience * 1000}")
+        if not self._lock(session, min(_A_MOMENT, patience)):
+            notify(f"waiting for another run, which is writing to {self.location}")
+            session.give_up()
+            if not self._lock(session, patience):
+                raise WarehouseBusyError(
+                    f"{self.location}: another run has been writing for {patience} seconds. Wait "
+                    "for it or end it, or raise [CLUSTER] LOCK_TIMEOUT."
+                )
+        session.execute(f"SET statement_timeout TO {self.cluster.statement_timeout * 1000}")
+
+    def _lock(self, session: Session, seconds: int) -> bool:
+        """Whether the queue was locked within this time; if not, the transaction is lost."""
+        session.execute(f"SET statement_timeout TO {seconds * 1000}")
         try:
             session.execute(f"LOCK TABLE {self.state_schema}.{_QUEUE}")
         except WarehouseError as error:
             if getattr(error.__cause__, "pgcode", None) != "57014":
                 raise
-            raise WarehouseBusyError(
-                f"{self.location}: another run has been writing for {patience} seconds. Wait for "
-                "it or end it, or raise [CLUSTER] LOCK_TIMEOUT."
-            ) from error
-        session.execute(f"SET statement_timeout TO {self.cluster.statement_timeout * 1000}")
+            return False
+        return True
 
     @contextmanager
     def look(self) -> Iterator[Session]:

@@ -91,6 +91,10 @@ class ServerSession(Session):
             for page in _pages(rows):
                 execute_values(cursor, statement, page, page_size=len(page))
 
+    def give_up(self) -> None:
+        """End the transaction without a trace; the next statement begins another."""
+        self._connection.rollback()
+
     def analyze(self, table: str, written: int) -> None:
         if written >= _MANY_ROWS:
             self.execute(f"ANALYZE {table}")
@@ -110,8 +114,14 @@ class ServerSession(Session):
 
         try:
             yield
+        except psycopg2.IntegrityError as error:
+            told = explained(error, self._location)
         except psycopg2.Error as error:
             raise explained(error, self._location) from error
+        else:
+            return
+        # Without its cause, whose details quote the row: Dagster would keep it in its event log.
+        raise told from None
 
 
 def _pages(rows: Sequence[tuple[Value, ...]]) -> Iterator[list[tuple[Value, ...]]]:
@@ -173,7 +183,7 @@ class ServerWarehouse(Warehouse):
         """Make what writers queue at, if it is missing."""
 
     @abstractmethod
-    def take_turn(self, session: Session, notify: Notify) -> None:
+    def take_turn(self, session: ServerSession, notify: Notify) -> None:
         """Wait, within the configured time, until no other writer is in this schema."""
 
     def exists(self) -> bool:
