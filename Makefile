@@ -15,7 +15,7 @@ $(STAMP): fresh-environment
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run ui test lint bench lock env clean fresh-environment
+.PHONY: help run ui test lint docs bench lock env clean fresh-environment
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,9 @@ lint: $(STAMP)  ## ruff, its formatter, and mypy in strict mode
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
+
+docs: $(STAMP)  ## make docs/data_dictionary.md and what is kept of the SQL's lineage anew
+	@$(BIN)/python -m sparkify_dagster.generated
 
 bench: $(STAMP)  ## measure whole `sparkify run` processes; takes several minutes
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -85,7 +85,7 @@ def test_a_materialization_shows_files_schema_sql_and_a_preview(
     shown = newest.metadata
     assert (shown["files"].value, shown["lines"].value, shown["rejects"].value) == (1, 2, 0)
     assert shown["bytes"].value == (small_platform_file(small_platform)).stat().st_size
-    assert shown["dagster/table_name"].value == "main.staging_events"
+    assert shown["dagster/table_name"].value == "sparkify.main.staging_events"
     assert str(shown["sql"].value).startswith("```sql\n")
     assert isinstance(shown["dagster/column_schema"], dg.TableSchemaMetadataValue)
     preview = str(shown["preview"].value).splitlines()

@@ -88,7 +88,9 @@ def test_files_alone_make_an_asset_with_its_schema_checks_and_rows(extended: Pla
     metadata = event.asset_materialization.metadata
     schema = metadata["dagster/column_schema"].value
     assert [column.name for column in schema.columns] == ["location", "first_play", "plays"]
-    assert schema.columns[0].description == "Metropolitan area of the listener."
+    assert schema.columns[0].description == (
+        "Metropolitan area of the listener. ← songplays.location"
+    )
     ran = {outcome.check.name for outcome in result.reports["locations"].outcomes}
     assert {"not_null", "unique_key", "plays_counted"} <= ran
     expected = extended.query(

@@ -1,41 +1,45 @@
-"""What the UI says about a table, made from its file: description, columns, keys, kinds, owners.
+"""What the UI says about a table, made from its files: words, columns, lineage, kinds, owners.
 
-Only words and schema; what a run found is in `metadata`.
+Only what is known before the first run. What a run found is in `metadata`, where a table is in
+`storage`.
 """
 
-import dagster as dg
+import os
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from inspect import getsourcefile, getsourcelines
+from pathlib import Path
 
+import dagster as dg
+from dagster._core.definitions.metadata import RawMetadataValue
+
+from sparkify_dagster.assets import storage
 from sparkify_dagster.tables import Column, Table
 from sparkify_dagster.warehouse import Platform
+from sparkify_dagster.warehouse.catalogue import Catalogue
+from sparkify_dagster.warehouse.dictionary import (
+    FILE_NAME_MEANING,
+    describe_table,
+    filled_by,
+    lineage_or_trouble,
+    origins_told,
+)
+from sparkify_dagster.warehouse.lineage import ALL_ROWS, FILE_NAME, Lineage, Origin, row_columns
 
+Metadata = dict[str, RawMetadataValue]
 OWNERS = ("team:data-platform",)
-SOURCES, STAGING, STAR = "sources", "staging", "star"
+SOURCES = "sources"
 
 
-def description(table: Table) -> str:
-    """Purpose, grain and columns as markdown."""
-    lines = [
-        table.description,
-        "",
-        f"**Grain:** {table.grain}",
-        "",
-        "| column | type | | meaning |",
-        "| --- | --- | --- | --- |",
-    ]
-    lines += [
-        f"| {column.name} | {column.type} | {', '.join(_marks(table, column))} "
-        f"| {column.description.replace('|', '/')} |"
-        for column in table.columns
-    ]
-    return "\n".join(lines)
-
-
-def column_schema(table: Table) -> dg.TableSchema:
+def column_schema(catalogue: Catalogue, name: str) -> dg.TableSchema:
+    """The columns with their meaning and, behind an arrow, where they come from."""
+    table = catalogue.tables[name]
+    lineage, _ = lineage_or_trouble(catalogue, name)
     columns = [
         dg.TableColumn(
             name=column.name,
             type=column.type,
-            description=column.description,
+            description=column.description + _arrow("←", lineage.get(column.name, ())),
             constraints=dg.TableColumnConstraints(
                 nullable=column.nullable,
                 unique=table.primary_key == (column.name,),
@@ -53,47 +57,135 @@ def column_schema(table: Table) -> dg.TableSchema:
     return dg.TableSchema(columns, constraints=dg.TableConstraints(other=keys))
 
 
-def table_name(platform: Platform, table: str) -> str:
-    return f"{platform.settings.warehouse.schema}.{table}"
+def source_schema(catalogue: Catalogue, name: str) -> dg.TableSchema:
+    """What a line of a source holds, with the columns of the staging table that it fills."""
+    fills = filled_by(catalogue, name)
+
+    def column(key: str, kind: str, meaning: str, *, nullable: bool) -> dg.TableColumn:
+        filled = [Origin(name, column) for column in fills.get(key, ())]
+        constraints = dg.TableColumnConstraints(nullable=nullable)
+        return dg.TableColumn(key, kind, meaning + _arrow("→", filled), constraints)
+
+    columns = [
+        column(key, declared.type, declared.description, nullable=declared.nullable)
+        for declared, key in catalogue.tables[name].json_columns
+    ]
+    columns.append(column(FILE_NAME, "VARCHAR", FILE_NAME_MEANING, nullable=False))
+    return dg.TableSchema(columns)
+
+
+def column_lineage(catalogue: Catalogue, table: str) -> dg.TableColumnLineage | None:
+    """The lineage as Dagster knows it; None where there is none."""
+    lineage, _ = lineage_or_trouble(catalogue, table)
+    if not lineage:
+        return None
+    return dg.TableColumnLineage(
+        {
+            column: [
+                dg.TableColumnDep(dg.AssetKey(origin.asset), name)
+                for origin in origins
+                for name in _names(catalogue, origin)
+            ]
+            for column, origins in lineage.items()
+        }
+    )
 
 
 def table_spec(
     platform: Platform,
     table: str,
     *,
-    group: str,
     deps: tuple[str, ...],
     kinds: set[str],
     partitions: dg.PartitionsDefinition | None,
+    code: Callable[..., object],
 ) -> dg.AssetSpec:
-    """The asset of a table: its key is the table's name."""
-    declared = platform.catalogue.tables[table]
+    """The asset of a table: its key is the table's name. `code` is the Python that makes it."""
+    catalogue, engine = platform.catalogue, platform.settings.warehouse.engine.value
+    layer = catalogue.layer_of(table)
     return dg.AssetSpec(
         table,
         deps=deps,
-        description=description(declared),
-        group_name=group,
+        description=describe_table(catalogue, table),
+        group_name=layer,
         owners=OWNERS,
-        kinds=kinds | {platform.settings.warehouse.engine.value, "table"},
-        tags={"layer": group, "grain": "day" if partitions else "table"},
-        code_version=platform.catalogue.code_version(table),
+        kinds=kinds | {engine, "table"},
+        tags={"layer": layer, "grain": "day" if partitions else "table"},
+        code_version=catalogue.code_version(table),
         partitions_def=partitions,
         metadata={
-            "dagster/table_name": table_name(platform, table),
-            "dagster/column_schema": column_schema(declared),
-            "sql": sql_block(platform.catalogue.sql_of(table)),
+            **place(platform, table),
+            **column_metadata(platform.catalogue, table),
+            **_comes_from(lineage_or_trouble(catalogue, table)[0]),
+            "sql": sql_block(catalogue.sql_of(table)),
+            "dagster/code_references": code_references(catalogue.files_of(table), code),
         },
     )
+
+
+def place(platform: Platform, table: str) -> Metadata:
+    """Where a table is."""
+    return {
+        "dagster/table_name": storage.table_name(platform, table),
+        "dagster/storage_kind": platform.settings.warehouse.engine.value,
+        "dagster/uri": storage.table_uri(platform, table),
+    }
+
+
+def column_metadata(catalogue: Catalogue, table: str) -> Metadata:
+    """The columns of a table, and where each comes from."""
+    lineage = column_lineage(catalogue, table)
+    schema: Metadata = {"dagster/column_schema": column_schema(catalogue, table)}
+    return schema | ({"dagster/column_lineage": lineage} if lineage else {})
+
+
+def code_references(
+    files: Iterable[Path], code: Callable[..., object]
+) -> dg.CodeReferencesMetadataValue:
+    """Links to the SQL files of an asset and to the function that runs them."""
+    sql = [
+        dg.LocalFileCodeReference(file_path=str(path), line_number=1, label=_label(path))
+        for path in files
+    ]
+    file, line = _place(code)
+    python = dg.LocalFileCodeReference(
+        file_path=file, line_number=line, label=f"{code.__name__} ({Path(file).name})"
+    )
+    return dg.CodeReferencesMetadataValue(code_references=[*sql, python])
 
 
 def sql_block(sql: str) -> dg.MarkdownMetadataValue:
     return dg.MetadataValue.md(f"```sql\n{sql.strip()}\n```")
 
 
-def _marks(table: Table, column: Column) -> list[str]:
-    marks = ["key"] if column.name in table.primary_key else []
-    marks += [f"→ {r.table}" for r in table.references if column.name in r.columns]
-    return marks if column.nullable else [*marks, "required"]
+def _arrow(arrow: str, origins: Sequence[Origin]) -> str:
+    return f" {arrow} {origins_told(origins)}" if origins else ""
+
+
+def _names(catalogue: Catalogue, origin: Origin) -> tuple[str, ...]:
+    """A number of rows depends on what tells rows apart."""
+    if origin.column != ALL_ROWS:
+        return (origin.column,)
+    return row_columns(catalogue.tables[origin.asset])
+
+
+def _comes_from(lineage: Lineage) -> Metadata:
+    """The lineage in a place of our own: the open-source UI does not draw Dagster's."""
+    if not lineage:
+        return {}
+    lines = ["| column | comes from |", "| --- | --- |"]
+    lines += [f"| {column} | {origins_told(origins)} |" for column, origins in lineage.items()]
+    return {"columns_come_from": dg.MetadataValue.md("\n".join(lines))}
+
+
+def _label(path: Path) -> str:
+    """`tables/songs.sql`: the same name stands for a table and for its transform."""
+    return f"{path.parent.name}/{path.name}"
+
+
+@cache
+def _place(code: Callable[..., object]) -> tuple[str, int]:
+    return os.path.abspath(getsourcefile(code) or ""), getsourcelines(code)[1]
 
 
 def _tags(table: Table, column: Column) -> dict[str, str]:

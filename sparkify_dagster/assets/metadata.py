@@ -7,47 +7,57 @@ from collections.abc import Sequence
 from datetime import date
 
 import dagster as dg
-from dagster._core.definitions.metadata import RawMetadataValue
 
-from sparkify_dagster.assets.describe import column_schema, sql_block, table_name
+from sparkify_dagster.assets.describe import Metadata, column_metadata, place, sql_block
+from sparkify_dagster.assets.storage import file_link, prefix_uri
 from sparkify_dagster.progress import Report
 from sparkify_dagster.warehouse import Platform
 from sparkify_dagster.warehouse.reports import CheckOutcome, FileReport, LoadReport, Rows
 
-Metadata = dict[str, RawMetadataValue]
 _NAMES_SHOWN = 50
 
 
 def of_report(platform: Platform, report: Report) -> Metadata:
-    """What is said once for a whole run, on each of its days where there are days."""
+    """What a whole run found: short, because each of its days says it."""
     metadata: Metadata = {
-        "dagster/table_name": table_name(platform, report.table),
-        "dagster/column_schema": column_schema(platform.catalogue.tables[report.table]),
+        **place(platform, report.table),
         "dagster/row_count": report.rows_total,
         "rows_added": report.rows_added,
         "rows_removed": report.rows_removed,
         "seconds": round(report.seconds, 3),
-        "sql": sql_block(report.sql),
     }
     if not isinstance(report, LoadReport):
         return metadata | {"made_whole": dg.MetadataValue.bool(report.full)}
-    metadata |= {"dagster/uri": dg.MetadataValue.url(platform.lake_uri(report.table))}
-    metadata |= _of_files(report.files) | {"files_unchanged": report.unchanged_files}
-    if report.gone_files:
-        metadata["files_gone"] = _names(report.gone_files)
-    if report.strange_files:
-        metadata["files_not_read"] = _names(report.strange_files)
-    if report.unknown_keys:
-        found = tuple(report.unknown_keys.items())
-        metadata["unknown_json_keys"] = table(Rows(("key", "lines"), found))
+    metadata |= {"lake": prefix_uri(platform.lake_uri(report.table))}
+    metadata |= _of_files(platform, report.table, report.files)
+    return metadata | {"files_unchanged": report.unchanged_files}
+
+
+def once(platform: Platform, report: Report) -> Metadata:
+    """What is long and the same for every day of a run: said once, on the last of them."""
+    metadata: Metadata = {
+        **column_metadata(platform.catalogue, report.table),
+        "sql": sql_block(report.sql),
+    }
+    if report.preview.rows:
+        metadata["preview"] = table(report.preview)
+    if isinstance(report, LoadReport):
+        if report.gone_files:
+            metadata["files_gone"] = _names(report.gone_files)
+        if report.strange_files:
+            metadata["files_not_read"] = _names(report.strange_files)
+        if report.unknown_keys:
+            found = tuple(report.unknown_keys.items())
+            metadata["unknown_json_keys"] = table(Rows(("key", "lines"), found))
     return metadata
 
 
-def of_day(report: Report, day: date) -> Metadata:
+def of_day(platform: Platform, report: Report, day: date) -> Metadata:
     """What is said of one day in the place of the whole run."""
     metadata: Metadata = {"dagster/partition_row_count": report.rows_by_day.get(day, 0)}
     if isinstance(report, LoadReport):
-        metadata |= _of_files([file for file in report.files if file.day == day])
+        files = [file for file in report.files if file.day == day]
+        metadata |= _of_files(platform, report.table, files)
     return metadata
 
 
@@ -65,10 +75,6 @@ def of_outcome(outcome: CheckOutcome, day: date | None = None) -> Metadata:
     return metadata
 
 
-def preview(rows: Rows) -> Metadata:
-    return {"preview": table(rows)} if rows.rows else {}
-
-
 def table(rows: Rows) -> dg.MarkdownMetadataValue:
     """Rows as a markdown table."""
     import pandas as pd
@@ -80,17 +86,39 @@ def table(rows: Rows) -> dg.MarkdownMetadataValue:
     return dg.MetadataValue.md(cells.to_markdown(index=False, disable_numparse=True))
 
 
-def _of_files(files: Sequence[FileReport]) -> Metadata:
+def _of_files(platform: Platform, table: str, files: Sequence[FileReport]) -> Metadata:
     return {
         "files": len(files),
         "bytes": sum(file.size for file in files),
         "lines": sum(file.lines for file in files),
         "rejects": sum(file.rejects for file in files),
+        "file_list": _file_list(platform, table, files),
     }
 
 
+def _file_list(
+    platform: Platform, table: str, files: Sequence[FileReport]
+) -> dg.MarkdownMetadataValue:
+    """A row for each file, those with rejects first, with a link where a browser can follow it."""
+    if not files:
+        return dg.MetadataValue.md("No file was new or changed.")
+    lines = ["| file | bytes | lines | rows | rejects |", "| --- | ---: | ---: | ---: | ---: |"]
+    for file in sorted(files, key=lambda file: (-file.rejects, file.key))[:_NAMES_SHOWN]:
+        link = file_link(platform, table, file.key)
+        name = f"[{_code(file.key)}]({link})" if link else _code(file.key)
+        lines.append(f"| {name} | {file.size} | {file.lines} | {file.rows} | {file.rejects} |")
+    if len(files) > _NAMES_SHOWN:
+        lines.append(f"| and {len(files) - _NAMES_SHOWN} more | | | | |")
+    return dg.MetadataValue.md("\n".join(lines))
+
+
+def _code(name: str) -> str:
+    """A name of the lake as it is: without anything that markdown would take for its own."""
+    return f"`{name.replace('`', chr(39)).replace('|', chr(92) + '|')}`"
+
+
 def _names(names: Sequence[str]) -> dg.MarkdownMetadataValue:
-    shown = [f"- `{name}`" for name in names[:_NAMES_SHOWN]]
+    shown = [f"- {_code(name)}" for name in names[:_NAMES_SHOWN]]
     if len(names) > _NAMES_SHOWN:
         shown.append(f"- and {len(names) - _NAMES_SHOWN} more")
     return dg.MetadataValue.md("\n".join(shown))

@@ -82,15 +82,15 @@ def _published(
     context: dg.AssetExecutionContext, desk: Desk, report: Report
 ) -> Iterator[dg.MaterializeResult[None] | dg.AssetMaterialization]:
     said = metadata.of_report(desk.platform, report)
-    shown = metadata.preview(report.preview)
+    once = metadata.once(desk.platform, report)
     asked = _asked_days(context, desk, report.table)
     for day in asked:
         context.add_asset_metadata(
-            metadata.of_day(report, day) | (shown if day == asked[-1] else {}),
+            metadata.of_day(desk.platform, report, day) | (once if day == asked[-1] else {}),
             partition_key=day.isoformat(),
         )
     if not asked:
-        said |= shown
+        said |= once
     yield dg.MaterializeResult(asset_key=report.table, metadata=said)
     yield from _unasked(desk, report, [day for day in _days(context, report) if day not in asked])
     for other in _also(report):
@@ -104,10 +104,12 @@ def _unasked(
     """Tables and days that the same transaction brought up to date without being asked for."""
     said = metadata.of_report(desk.platform, report) if days else {}
     for day in days:
+        once = metadata.once(desk.platform, report) if day == days[-1] else {}
+        of_day = metadata.of_day(desk.platform, report, day) if day else {}
         yield dg.AssetMaterialization(
             report.table,
             partition=day.isoformat() if day else None,
-            metadata=said | (metadata.of_day(report, day) if day else {}),
+            metadata=said | of_day | once,
             description="Brought up to date together with what was asked for.",
         )
 

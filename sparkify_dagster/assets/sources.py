@@ -6,25 +6,15 @@ themselves. Nothing here is executed.
 
 import dagster as dg
 
-from sparkify_dagster.assets import describe
+from sparkify_dagster.assets import describe, storage
+from sparkify_dagster.sources import Source
 from sparkify_dagster.warehouse import Platform
+from sparkify_dagster.warehouse.ledger import write_ledger
 
 
 def lake_assets(platform: Platform, daily: dg.PartitionsDefinition) -> list[dg.AssetSpec]:
     """One asset for each prefix; a dated one has the days of the platform."""
-    return [
-        dg.AssetSpec(
-            source.name,
-            description=f"{source.description}\n\nFiles of `{platform.lake_uri(table)}`.",
-            group_name=describe.SOURCES,
-            owners=describe.OWNERS,
-            kinds={"s3" if platform.lake_uri(table).startswith("s3://") else "file", "json"},
-            tags={"layer": describe.SOURCES, "grain": "day" if source.dated else "table"},
-            partitions_def=daily if source.dated else None,
-            metadata={"dagster/uri": dg.MetadataValue.url(platform.lake_uri(table))},
-        )
-        for table, source in platform.catalogue.sources.items()
-    ]
+    return [_lake_asset(platform, table, daily) for table in platform.catalogue.sources]
 
 
 def ledger_assets(platform: Platform) -> list[dg.AssetSpec]:
@@ -34,11 +24,36 @@ def ledger_assets(platform: Platform) -> list[dg.AssetSpec]:
         describe.table_spec(
             platform,
             table,
-            group=describe.STAGING,
             deps=tuple(source.name for source in catalogue.sources.values()),
             kinds=set(),
             partitions=None,
+            code=write_ledger,
         )
         for table in catalogue.tables
         if table not in catalogue.sources and table not in catalogue.transforms
     ]
+
+
+def _lake_asset(platform: Platform, table: str, daily: dg.PartitionsDefinition) -> dg.AssetSpec:
+    catalogue = platform.catalogue
+    source, uri = catalogue.sources[table], platform.lake_uri(table)
+    kind = "s3" if uri.startswith("s3://") else "file"
+    grain = "one file of a day" if source.dated else "one file"
+    said = [source.description, f"**Grain:** {grain}", f"Files of `{uri}`."]
+    return dg.AssetSpec(
+        source.name,
+        description="\n\n".join(said),
+        group_name=describe.SOURCES,
+        owners=describe.OWNERS,
+        kinds={kind, "json"},
+        tags={"layer": describe.SOURCES, "grain": "day" if source.dated else "table"},
+        partitions_def=daily if source.dated else None,
+        metadata={
+            "dagster/uri": storage.prefix_uri(uri),
+            "dagster/storage_kind": kind,
+            "dagster/column_schema": describe.source_schema(catalogue, table),
+            "dagster/code_references": describe.code_references(
+                catalogue.files_of(table), code=Source
+            ),
+        },
+    )

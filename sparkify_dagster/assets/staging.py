@@ -28,10 +28,10 @@ def staging_asset(
     spec = describe.table_spec(
         platform,
         table,
-        group=describe.STAGING,
         deps=(source.name,),
         kinds={"json"},
         partitions=partitions,
+        code=staging_asset,
     )
     # A day asked for by name is loaded anew; a whole prefix only if that is what was asked for.
     reload = dg.Field(

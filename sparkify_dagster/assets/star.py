@@ -30,10 +30,10 @@ def star_asset(
     spec = describe.table_spec(
         platform,
         table,
-        group=describe.STAR,
         deps=catalogue.dependencies(table),
         kinds={"sql"},
         partitions=partitions,
+        code=star_asset,
     )
 
     @dg.multi_asset(

@@ -1,0 +1,294 @@
+"""Column lineage: where each column comes from, by hand, by shape of SQL, and after a change."""
+
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sparkify_dagster.generated import GENERATED
+from sparkify_dagster.warehouse.catalogue import SQL_FOLDER, Catalogue, read_catalogue
+from sparkify_dagster.warehouse.dictionary import (
+    data_dictionary,
+    describe_table,
+    er_diagram,
+    origins_told,
+)
+from sparkify_dagster.warehouse.lineage import FILE_NAME, Origin, column_lineage, row_columns
+from sparkify_dagster.warehouse.lineage_sql import LineageError, Question, follow
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> Catalogue:
+    return read_catalogue()
+
+
+@pytest.fixture
+def sql(tmp_path: Path) -> Path:
+    """A copy of the shipped SQL files, to change."""
+    return Path(shutil.copytree(SQL_FOLDER, tmp_path / "sql"))
+
+
+def told(catalogue: Catalogue, table: str) -> dict[str, str]:
+    return {name: origins_told(found) for name, found in column_lineage(catalogue, table).items()}
+
+
+def test_every_derived_column_comes_from_columns_that_there_are(catalogue: Catalogue) -> None:
+    for table in catalogue.transforms:
+        lineage = column_lineage(catalogue, table)
+        assert tuple(lineage) == catalogue.tables[table].column_names
+        for column, origins in lineage.items():
+            assert origins, f"{table}.{column}"
+            for origin in origins:
+                assert origin.column in catalogue.tables[origin.asset].column_names
+                assert origin.asset in catalogue.transforms[table].reads
+
+
+# Read off the transforms by eye.
+@pytest.mark.parametrize(
+    ("column", "origins"),
+    [
+        ("songplays.song_id", "staging_songs.song_id"),
+        ("songplays.artist_id", "staging_songs.artist_id"),
+        ("songplays.start_time", "staging_events.event_time"),
+        ("songplays.level", "staging_events.level"),
+        (
+            "songplays.songplay_id",
+            "staging_events.item_in_session, staging_events.session_id, staging_events.ts,"
+            " staging_events.user_id",
+        ),
+        ("users.level", "staging_events.level"),
+        ("users.first_name", "staging_events.first_name"),
+        ("user_levels.level", "staging_events.level"),
+        ("user_levels.valid_from", "staging_events.event_time"),
+        ("user_levels.valid_to", "staging_events.event_time"),
+        ("user_levels.is_current", "staging_events.event_time"),
+        ("time.weekday", "staging_events.event_time"),
+        ("songs.year", "staging_songs.year"),
+        ("artists.name", "staging_songs.artist_name"),
+        ("artists.location", "staging_songs.artist_location"),
+        ("staging_events.user_id", "log_data.userId"),
+        ("staging_events.event_time", "log_data.ts"),
+        ("staging_events.log_date", "log_data (file name)"),
+        ("staging_songs.artist_name", "song_data.artist_name"),
+        ("staging_songs.source_file", "song_data (file name)"),
+    ],
+)
+def test_a_column_comes_from_where_a_reader_finds_it(
+    catalogue: Catalogue, column: str, origins: str
+) -> None:
+    table, _, name = column.partition(".")
+    assert told(catalogue, table)[name] == origins
+
+
+def test_every_staging_column_comes_from_its_source(catalogue: Catalogue) -> None:
+    for table, source in catalogue.sources.items():
+        keys = {FILE_NAME} | {key for _, key in catalogue.tables[table].json_columns}
+        lineage = column_lineage(catalogue, table)
+        assert tuple(lineage) == catalogue.tables[table].column_names
+        assert {origin.asset for (origin,) in lineage.values()} == {source.name}
+        assert {origin.column for (origin,) in lineage.values()} == keys
+
+
+def test_a_table_that_no_sql_fills_has_no_lineage(catalogue: Catalogue) -> None:
+    assert [column_lineage(catalogue, name) for name in catalogue.ledger_tables] == [{}, {}]
+
+
+PLAYS = ("songplays", ("songplay_id", "song_id", "start_time", "user_id", "level"))
+SONGS = ("songs", ("song_id", "title"))
+
+
+@pytest.mark.parametrize(
+    ("statement", "origins"),
+    [
+        ("SELECT level FROM songplays", "songplays.level"),
+        ("INSERT INTO t (a) SELECT COUNT(*) FROM songplays", "songplays.*"),
+        ("SELECT COUNT(*) FROM (SELECT DISTINCT user_id FROM songplays) AS u", "songplays.*"),
+        ("SELECT COUNT(DISTINCT user_id) FROM songplays", "songplays.user_id"),
+        (
+            "WITH c AS (SELECT song_id, COUNT(*) AS n FROM songplays GROUP BY song_id),"
+            " d AS (SELECT MAX(n) AS most FROM c) SELECT most FROM d",
+            "songplays.*",
+        ),
+        (
+            "SELECT s.title FROM songplays AS p INNER JOIN songs AS s ON s.song_id = p.song_id"
+            " WHERE p.level = 'paid' ORDER BY p.start_time",
+            "songs.title",
+        ),
+        (
+            "SELECT title FROM songs UNION ALL SELECT level FROM songplays",
+            "songplays.level songs.title",
+        ),
+        (
+            "SELECT title FROM (SELECT song_id, title FROM songs UNION SELECT level, song_id"
+            " FROM songplays) AS both_of_them",
+            "songplays.song_id songs.title",
+        ),
+        (
+            "SELECT LEAD(start_time) OVER (PARTITION BY user_id ORDER BY start_time, level)"
+            " FROM songplays",
+            "songplays.start_time",
+        ),
+        ("SELECT ROW_NUMBER() OVER (ORDER BY start_time) FROM songplays", "songplays.start_time"),
+        (
+            "SELECT CASE WHEN level = 'paid' THEN song_id END FROM songplays",
+            "songplays.level songplays.song_id",
+        ),
+        ("SELECT (SELECT MAX(title) FROM songs) FROM songplays", "songs.title"),
+        (
+            "SELECT AVG(n) FROM (SELECT user_id, COUNT(*) AS n FROM (SELECT * FROM songplays"
+            " UNION ALL SELECT * FROM songplays) AS twice GROUP BY user_id) AS c",
+            "songplays.*",
+        ),
+        ("SELECT 'free' FROM songplays", ""),
+    ],
+)
+def test_a_column_is_followed_through_sql(statement: str, origins: str) -> None:
+    found = follow(Question(("a",), (statement,), (PLAYS, SONGS)))
+    assert " ".join(".".join(origin) for origin in found["a"]) == origins
+
+
+def test_the_statements_of_a_table_count_together() -> None:
+    statements = (
+        "INSERT INTO t (b) SELECT level FROM songplays",
+        "INSERT INTO t (b, a) SELECT title, song_id FROM songs",
+    )
+    found = follow(Question(("a", "b"), statements, (PLAYS, SONGS)))
+    assert found == {
+        "a": [("songs", "song_id")],
+        "b": [("songplays", "level"), ("songs", "title")],
+    }
+
+
+@pytest.mark.parametrize(
+    ("statement", "why"),
+    [
+        ("SELECT nobody FROM songs", "'nobody' could not be resolved"),
+        ("SELECT title, song_id FROM songs", "1 columns are filled from 2 expressions"),
+        ("SELECT title FROM (SELECT", "Expecting"),
+        ("UPDATE songs SET title = 'a'", "a statement is UPDATE"),
+        ("INSERT INTO t (a) VALUES (1)", "where INSERT … SELECT is expected"),
+    ],
+)
+def test_what_cannot_be_followed_is_said(statement: str, why: str) -> None:
+    with pytest.raises(LineageError, match=re.escape(why)) as caught:
+        follow(Question(("a",), (statement,), (PLAYS, SONGS)))
+    assert "\x1b" not in str(caught.value)
+
+
+def test_a_renamed_column_is_caught_by_file_and_name_and_stops_nothing_else(sql: Path) -> None:
+    transform = sql / "transforms" / "songs.sql"
+    text = transform.read_text()
+    transform.write_text(text.replace("song_id, title, artist_id", "song_id, heading, artist_id"))
+    changed = read_catalogue(sql)
+    with pytest.raises(LineageError, match="heading") as caught:
+        column_lineage(changed, "songs")
+    assert str(caught.value).startswith(f"{transform}: ")
+    assert "Where the columns come from is not known: " in describe_table(changed, "songs")
+    assert told(changed, "artists") == told(read_catalogue(), "artists")
+
+
+def test_a_changed_transform_is_followed_anew(sql: Path) -> None:
+    transform = sql / "transforms" / "songplays.sql"
+    transform.write_text(transform.read_text().replace("    once.location,", "    once.song,"))
+    found = told(read_catalogue(sql), "songplays")
+    assert found["location"] == "staging_events.song"
+    assert found["user_agent"] == "staging_events.user_agent"
+
+
+def test_a_changed_column_of_a_source_is_followed_anew(sql: Path) -> None:
+    table = sql / "tables" / "staging_songs.sql"
+    table.write_text(re.sub(r"^    title ", "    heading ", table.read_text(), flags=re.MULTILINE))
+    with pytest.raises(LineageError, match="title"):
+        column_lineage(read_catalogue(sql), "songs")
+
+
+def test_the_shipped_tables_need_no_parser_of_sql() -> None:
+    """Following them would cost every start half a second."""
+    code = (
+        "import sys; from sparkify_dagster.warehouse import catalogue, lineage\n"
+        "found = catalogue.read_catalogue()\n"
+        "assert all(lineage.column_lineage(found, table) for table in found.transforms)\n"
+        "print('sqlglot' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("path", GENERATED, ids=lambda path: path.name)
+def test_what_is_generated_is_current(path: Path, catalogue: Catalogue) -> None:
+    assert path.read_text(encoding="utf-8") == GENERATED[path](catalogue), "run `make docs`"
+
+
+def test_what_is_generated_changes_with_the_sql(sql: Path, catalogue: Catalogue) -> None:
+    transform = sql / "transforms" / "users.sql"
+    transform.write_text(
+        transform.read_text().replace(
+            "SELECT user_id, first_name, last_name,", "SELECT user_id, last_name, first_name,"
+        )
+    )
+    for render in GENERATED.values():
+        assert render(read_catalogue(sql)) != render(catalogue)
+
+
+def test_the_data_dictionary_holds_every_table_and_column(catalogue: Catalogue) -> None:
+    page = data_dictionary(catalogue)
+    sections = dict(re.findall(r"^### (\w+)\n(.*?)(?=^###? |\Z)", page, re.MULTILINE | re.DOTALL))
+    assert sections.keys() == {*catalogue.tables, *(s.name for s in catalogue.sources.values())}
+    for name, table in catalogue.tables.items():
+        assert f"**Grain:** {table.grain}" in sections[name]
+        for column in table.columns:
+            (row,) = re.findall(rf"^\| {column.name} \| (.*) \|$", sections[name], re.MULTILINE)
+            assert row.startswith(f"{column.type} | ")
+            assert column.description.replace("|", "/") in row
+        lineage = column_lineage(catalogue, name)
+        assert ("comes from" in sections[name]) == bool(lineage)
+
+
+def test_the_links_of_the_data_dictionary_lead_to_files(catalogue: Catalogue) -> None:
+    page = next(path for path in GENERATED if path.suffix == ".md")
+    links = re.findall(r"\]\(([^#)][^)]*)\)", data_dictionary(catalogue))
+    assert len(links) == len(catalogue.tables) + len(catalogue.transforms)
+    assert all((page.parent / link).is_file() for link in links)
+
+
+def test_the_diagram_shows_every_derived_table_its_keys_and_references(
+    catalogue: Catalogue,
+) -> None:
+    diagram = er_diagram(catalogue)
+    drawn = set(re.findall(r"^    (\w+) (\S\S)--o\{ (\w+) : (\w+)$", diagram, re.MULTILINE))
+    assert drawn == {
+        ("users", "||", "songplays", "user_id"),
+        ("time", "||", "songplays", "start_time"),
+        ("songs", "|o", "songplays", "song_id"),
+        ("artists", "|o", "songplays", "artist_id"),
+        ("artists", "||", "songs", "artist_id"),
+        ("users", "||", "user_levels", "user_id"),
+    }
+    assert set(re.findall(r"^    (\w+) \{$", diagram, re.MULTILINE)) == set(catalogue.transforms)
+    keys = re.findall(r"^        \S+ (\w+) PK", diagram, re.MULTILINE)
+    derived = [catalogue.tables[name] for name in catalogue.transforms]
+    assert sorted(keys) == sorted(key for table in derived for key in table.primary_key)
+
+
+def test_a_table_from_another_folder_is_a_layer_of_its_own(
+    catalogue: Catalogue, tmp_path: Path
+) -> None:
+    transform = catalogue.transforms["users"]
+    elsewhere = replace(transform.script, path=tmp_path / "analytics" / "users.sql")
+    moved = replace(transform, script=elsewhere)
+    layered = replace(catalogue, transforms={**catalogue.transforms, "users": moved})
+    assert layered.layer_of("users") == "analytics"
+    assert layered.layer_of("songplays") == "star"
+    assert layered.layer_of("staging_songs") == layered.layer_of("load_files") == "staging"
+    assert told(layered, "users") == told(catalogue, "users")
+
+
+def test_the_number_of_rows_depends_on_what_tells_rows_apart(catalogue: Catalogue) -> None:
+    assert row_columns(catalogue.tables["songplays"]) == ("songplay_id",)
+    assert row_columns(catalogue.tables["staging_events"]) == ("log_date",)
+    assert origins_told([Origin("songplays", "*")]) == "songplays (number of rows)"
+    assert origins_told([]) == "a constant"
