@@ -11,8 +11,12 @@ import dagster as dg
 from sparkify_dagster.assets.sources import lake_assets, ledger_assets
 from sparkify_dagster.assets.staging import staging_asset
 from sparkify_dagster.assets.star import star_asset
+from sparkify_dagster.automation.alerts import alert_sensors
 from sparkify_dagster.automation.cluster import cluster_jobs
-from sparkify_dagster.automation.jobs import checks, load_lake
+from sparkify_dagster.automation.freshness import with_freshness
+from sparkify_dagster.automation.jobs import asset_jobs
+from sparkify_dagster.automation.schedules import schedules
+from sparkify_dagster.automation.sensors import arrival_sensors
 from sparkify_dagster.automation.tables import create_tables
 from sparkify_dagster.aws_resources import aws_resources
 from sparkify_dagster.checks import ledger_checks
@@ -42,15 +46,26 @@ def build_definitions(
         assets=[
             *lake_assets(platform, daily),
             *ledger,
-            *(staging_asset(platform, table, daily, pool) for table in catalogue.sources),
-            *(star_asset(platform, table, daily, pool) for table in catalogue.transforms),
+            *with_freshness(
+                settings,
+                [
+                    *(staging_asset(platform, table, daily, pool) for table in catalogue.sources),
+                    *(star_asset(platform, table, daily, pool) for table in catalogue.transforms),
+                ],
+            ),
         ],
         asset_checks=[
             found
             for spec in ledger
             if (found := ledger_checks(platform, spec.key.to_user_string(), pool))
         ],
-        jobs=[load_lake(), checks(), create_tables(platform, pool), *cluster_jobs(settings)],
+        jobs=[
+            *asset_jobs(catalogue),
+            create_tables(platform, pool),
+            *cluster_jobs(settings),
+        ],
+        sensors=[*arrival_sensors(platform), *alert_sensors(settings, catalogue)],
+        schedules=schedules(platform),
         resources={PLATFORM: platform_resource(platform, observer), **aws_resources(settings)},
         # The work is the warehouse's, one writer at a time. Measured: seven trivial assets took
         # 28 s in processes of their own, 1.3 s in one.

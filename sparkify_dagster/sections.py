@@ -223,3 +223,28 @@ class LoadSettings:
         metadata=key(number(float, 0, 1), "a number from 0 to 1 (0.01 is one percent)", "0.01")
     )
     redshift_reads_logs: bool = field(metadata=key(yes_or_no, "yes or no", "yes"))
+
+
+@dataclass(frozen=True)
+class SensorSettings:
+    """How new files are noticed. Times are in seconds."""
+
+    enabled: bool = field(metadata=key(yes_or_no, "yes or no", "yes"))
+    minimum_interval: int = field(
+        metadata=key(number(int, 1, 86400), "whole seconds, from 1 to 86400", "30")
+    )
+    max_attempts: int = field(metadata=key(number(int, 1, 20), "a whole number from 1 to 20", "5"))
+    retry_delay: int = field(
+        metadata=key(number(int, 0, 86400), "whole seconds, from 0 to 86400", "60")
+    )
+
+
+@dataclass(frozen=True)
+class ScheduleSettings:
+    """When loads start by the clock; the hours are UTC."""
+
+    enabled: bool = field(metadata=key(yes_or_no, "yes or no", "yes"))
+    daily_load_hour: int = field(metadata=key(number(int, 0, 23), "a whole hour from 0 to 23", "2"))
+    reconciliation_hour: int = field(
+        metadata=key(number(int, 0, 23), "a whole hour from 0 to 23", "4")
+    )

@@ -11,6 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sparkify_dagster.alert_sections import (
+    SMTP_PORTS,
+    AlertSettings,
+    FreshnessSettings,
+    alert_problems,
+)
 from sparkify_dagster.config import (
     PREFIX,
     Key,
@@ -33,6 +39,8 @@ from sparkify_dagster.sections import (
     Login,
     PartitionSettings,
     S3Settings,
+    ScheduleSettings,
+    SensorSettings,
     SslMode,
     WarehouseSettings,
 )
@@ -74,6 +82,10 @@ class Settings:
     s3: S3Settings
     partitions: PartitionSettings
     load: LoadSettings
+    sensors: SensorSettings
+    schedules: ScheduleSettings
+    alerts: AlertSettings
+    freshness: FreshnessSettings
 
 
 KEYS = {
@@ -87,6 +99,10 @@ KEYS = {
     },
     "PARTITIONS": keys_of(PartitionSettings),
     "LOAD": keys_of(LoadSettings),
+    "SENSORS": keys_of(SensorSettings),
+    "SCHEDULES": keys_of(ScheduleSettings),
+    "ALERTS": keys_of(AlertSettings),
+    "FRESHNESS": keys_of(FreshnessSettings),
     "DWH": keys_of(DwhSettings),
 }
 
@@ -120,6 +136,8 @@ def load_settings(
     values["WAREHOUSE"]["schema"] = values["WAREHOUSE"]["schema"] or _DEFAULT_SCHEMAS[engine]
     values["CLUSTER"]["db_port"] = values["CLUSTER"]["db_port"] or _DEFAULT_PORTS[engine]
     values["CLUSTER"]["sslmode"] = values["CLUSTER"]["sslmode"] or _DEFAULT_SSLMODES[engine]
+    alerts = values["ALERTS"]
+    alerts["smtp_port"] = alerts["smtp_port"] or SMTP_PORTS[alerts["smtp_tls"]]
     prefixes = {s.setting: values["S3"].pop(s.setting.lower()) for s in SOURCES}
     return Settings(
         config_file=file,
@@ -132,6 +150,10 @@ def load_settings(
         dwh=DwhSettings(**values["DWH"]),
         partitions=PartitionSettings(**values["PARTITIONS"]),
         load=LoadSettings(**values["LOAD"]),
+        sensors=SensorSettings(**values["SENSORS"]),
+        schedules=ScheduleSettings(**values["SCHEDULES"]),
+        alerts=AlertSettings(**values["ALERTS"]),
+        freshness=FreshnessSettings(**values["FRESHNESS"]),
     )
 
 
@@ -195,6 +217,7 @@ def _contradictions(values: Mapping[str, Mapping[str, Any]], *, server_exists: b
             " expected a first day that is not after the last"
         )
     problems += _wide_open(values["DWH"]) + _scratch_in_lake(values["S3"])
+    problems += alert_problems(values["ALERTS"], values["FRESHNESS"])
     return problems + (_login_of_another(engine, values["CLUSTER"]) if server_exists else [])
 
 

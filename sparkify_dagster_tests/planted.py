@@ -5,4 +5,6 @@ They open nothing but the servers of the tests. plugin_secrets.py searches when 
 
 DATABASE_PASSWORD = "planted-Database-Password-1"
 SECRET_KEY = "planted-secret-access-key-0123456789"
-SECRETS = (DATABASE_PASSWORD, SECRET_KEY)
+SMTP_PASSWORD = "planted-Smtp-Password-1"
+WEBHOOK_TOKEN = "planted-webhook-token-1"
+SECRETS = (DATABASE_PASSWORD, SECRET_KEY, SMTP_PASSWORD, WEBHOOK_TOKEN)

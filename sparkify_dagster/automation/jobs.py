@@ -1,12 +1,24 @@
-"""Jobs: what is launched as one run. What it does is in the assets."""
+"""Jobs: what is launched as one run. What it does is in the assets.
+
+Those with daily tables are asked for a day in the launchpad, or for a range of days as a backfill,
+which loads them in one run. `dimensions` has no days: what changed is known in the warehouse.
+"""
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from sparkify_dagster.assets.describe import OWNERS
+from sparkify_dagster.warehouse.catalogue import Catalogue
 
 LOAD_LAKE = "load_lake"
+STAGING = "staging"
+DIMENSIONS = "dimensions"
 CHECKS = "checks"
+
+
+def asset_jobs(catalogue: Catalogue) -> list[UnresolvedAssetJobDefinition]:
+    """The jobs that are selections of assets and checks."""
+    return [load_lake(), staging(catalogue), dimensions(catalogue), checks()]
 
 
 def load_lake() -> UnresolvedAssetJobDefinition:
@@ -16,6 +28,29 @@ def load_lake() -> UnresolvedAssetJobDefinition:
         selection=dg.AssetSelection.all(),
         description="Bring every table up to date with the lake, for a day or a range of days.",
         tags={"layer": "all"},
+        owners=OWNERS,
+    )
+
+
+def staging(catalogue: Catalogue) -> UnresolvedAssetJobDefinition:
+    """The files of the lake into the staging tables, and no further."""
+    return dg.define_asset_job(
+        STAGING,
+        selection=dg.AssetSelection.assets(*catalogue.sources),
+        description="Load the lake into the staging tables, for a day or a range of days.",
+        tags={"layer": "staging"},
+        owners=OWNERS,
+    )
+
+
+def dimensions(catalogue: Catalogue) -> UnresolvedAssetJobDefinition:
+    """What facts refer to: the derived tables without days."""
+    tables = [table for table in catalogue.transforms if not catalogue.is_daily(table)]
+    return dg.define_asset_job(
+        DIMENSIONS,
+        selection=dg.AssetSelection.assets(*tables),
+        description=f"Bring {', '.join(tables)} up to date with the staging tables.",
+        tags={"layer": "star"},
         owners=OWNERS,
     )
 

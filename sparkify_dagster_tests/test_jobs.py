@@ -1,0 +1,107 @@
+"""Jobs by name: what each selects, what it wants in the launchpad, and that it runs to success."""
+
+from datetime import date
+
+import dagster as dg
+import pytest
+
+from sparkify_dagster import runs
+from sparkify_dagster.definitions import build_definitions
+from sparkify_dagster.partitions import daily_partitions
+from sparkify_dagster.settings import Settings
+from sparkify_dagster.warehouse import Platform
+from sparkify_dagster_tests.fixtures_dagster import THREE_DAYS
+
+SECOND = date(2018, 11, 2)
+STAGING = {"staging_events", "staging_songs"}
+DIMENSIONS = {"users", "user_levels", "songs", "artists", "time"}
+SELECTED = {
+    "load_lake": STAGING | DIMENSIONS | {"songplays"},
+    "staging": STAGING,
+    "dimensions": DIMENSIONS,
+    "checks": set(),
+    "create_tables": set(),
+}
+DAILY = {"load_lake", "staging"}
+DAYS = {"a range": THREE_DAYS.tags(), "one day": {"dagster/partition": SECOND.isoformat()}}
+
+
+@pytest.fixture
+def built(small_settings: Settings, small_platform: Platform) -> dg.Definitions:
+    return build_definitions(small_settings, small_platform)
+
+
+@pytest.mark.parametrize("name", SELECTED)
+def test_a_job_selects_what_its_name_says_and_explains_itself(
+    built: dg.Definitions, name: str
+) -> None:
+    job = built.resolve_job_def(name)
+    keys = set(job.asset_layer.selected_asset_keys)
+    assert {key.to_user_string() for key in keys} == SELECTED[name]
+    assert job.description
+    assert "layer" in job.tags
+    assert job.owners
+
+
+@pytest.mark.parametrize("name", SELECTED)
+def test_a_job_runs_the_checks_of_its_assets_and_no_others(
+    built: dg.Definitions, name: str, small_platform: Platform
+) -> None:
+    found = {
+        (key.asset_key.to_user_string(), key.name)
+        for key in built.resolve_job_def(name).asset_layer.asset_graph.asset_check_keys
+    }
+    expected = {
+        (check.table, check.name)
+        for check in small_platform.catalogue.checks
+        if name == "checks" or check.table in SELECTED[name]
+    }
+    assert found == expected
+
+
+@pytest.mark.parametrize("name", SELECTED)
+def test_only_jobs_with_daily_tables_ask_for_days(
+    built: dg.Definitions, name: str, small_settings: Settings
+) -> None:
+    days = built.resolve_job_def(name).partitions_def
+    assert days is (daily_partitions(small_settings.partitions) if name in DAILY else None)
+
+
+@pytest.mark.parametrize("days", DAYS)
+@pytest.mark.parametrize("name", SELECTED)
+def test_a_job_materializes_what_it_selects_for_the_days_of_the_run(
+    built: dg.Definitions,
+    small_platform: Platform,
+    small_instance: dg.DagsterInstance,
+    name: str,
+    days: str,
+) -> None:
+    if name in ("dimensions", "checks"):
+        assert runs.materialize(small_platform, small_instance, days=THREE_DAYS).ok
+    job = built.resolve_job_def(name)
+    tags = DAYS[days]
+    partition = tags.get("dagster/partition") if job.partitions_def else None
+    done = job.execute_in_process(
+        instance=small_instance,
+        partition_key=partition,
+        tags=None if partition else tags,
+        raise_on_error=False,
+    )
+    assert done.success
+    made = [event.materialization for event in done.get_asset_materialization_events()]
+    assert {found.asset_key.to_user_string() for found in made} == SELECTED[name]
+    told = {found.partition for found in made if found.partition}
+    expected = {partition} if partition else {day.isoformat() for day in THREE_DAYS.days()}
+    assert told == (expected if name in DAILY else set())
+
+
+def test_the_dimensions_hold_what_is_staged(
+    built: dg.Definitions, small_platform: Platform, small_instance: dg.DagsterInstance
+) -> None:
+    for name in ("staging", "dimensions"):
+        job = built.resolve_job_def(name)
+        tags = THREE_DAYS.tags() if name in DAILY else None
+        assert job.execute_in_process(instance=small_instance, tags=tags).success
+    for table, rows in {"users": 2, "user_levels": 2, "songs": 2, "artists": 2, "time": 6}.items():
+        found = small_platform.query(f"SELECT COUNT(*) AS n FROM {table}")
+        assert found["n"].tolist() == [rows]
