@@ -1,7 +1,7 @@
 """Dagster's instance: the home folder is made if there is none, and opened the same way by all.
 
-A dagster.yaml that exists belongs to the user and is never changed. What runs in the instance is
-not decided here.
+A dagster.yaml that exists there belongs to the user and is never changed. What runs in the instance
+is not decided here.
 """
 
 import fcntl
@@ -20,12 +20,24 @@ if TYPE_CHECKING:
 WAREHOUSE_POOL = "warehouse"
 """Runs of the embedded warehouse take turns: a file has one writer at a time."""
 
+STORAGE = {"module": "sparkify_dagster.event_storage", "class": "BatchingSqliteStorage"}
+
 DAGSTER_YAML = """\
 # Dagster's own settings for this platform. Made once, then yours: it is never overwritten.
 # https://docs.dagster.io/deployment/oss/dagster-yaml
 telemetry: {enabled: false}
 nux: {enabled: false}
+# Every event is recorded and shown in the UI; the terminal need not repeat it.
+python_logs: {python_log_level: INFO}
 
+# Dagster's SQLite files in this folder, written fast. docs/deployment.md: PostgreSQL instead.
+storage:
+  custom:
+    module: sparkify_dagster.event_storage
+    class: BatchingSqliteStorage
+    config: {base_dir: {env: DAGSTER_HOME}}
+
+# An embedded warehouse has one writer: its runs wait in this queue for the pool "warehouse".
 run_coordinator:
   module: dagster
   class: QueuedRunCoordinator
@@ -35,14 +47,22 @@ concurrency:
   runs: {max_concurrent_runs: 4}
 
 # A crashed run is tried again; one that failed for a reason is not, it waits for its cause to end.
-run_monitoring: {enabled: true, free_slots_after_run_end_seconds: 60}
+run_monitoring:
+  enabled: true
+  start_timeout_seconds: 180
+  cancel_timeout_seconds: 180
+  max_runtime_seconds: 86400
+  free_slots_after_run_end_seconds: 60
 run_retries: {enabled: true, max_retries: 1, retry_on_asset_or_op_failure: false}
 
+# A tick that lists a large lake does not delay the others.
 sensors: {use_threads: true, num_workers: 4}
+schedules: {use_threads: true, num_workers: 2}
+backfills: {use_threads: true, num_workers: 2}
 retention:
   schedule: {purge_after_days: 90}
-  sensor:
-    purge_after_days: {skipped: 7, success: 90, failure: 90}
+  sensor: {purge_after_days: {skipped: 7, success: 90, failure: 90}}
+  auto_materialize: {purge_after_days: {skipped: 7, success: 90, failure: 90}}
 """
 
 
@@ -50,8 +70,10 @@ class HomeError(SparkifyError):
     """Dagster's home folder cannot be used."""
 
 
-def open_instance(settings: Settings) -> "dg.DagsterInstance":
+def open_instance(settings: Settings, *, at_terminal: bool = True) -> "dg.DagsterInstance":
     """The instance that the UI shows too; close it with `with` or `dispose()`.
+
+    At a terminal, runs in this process leave its output there; elsewhere the UI shows it.
 
     Raises:
         HomeError: if the folder or its dagster.yaml cannot be used.
@@ -63,7 +85,7 @@ def open_instance(settings: Settings) -> "dg.DagsterInstance":
         home.mkdir(parents=True, exist_ok=True)
         with _only_one(home / ".lock"):
             _write_if_missing(home / "dagster.yaml", DAGSTER_YAML)
-            return _open(home)
+            return _open(home, at_terminal=at_terminal)
     except OSError as error:
         raise HomeError(
             f"Dagster's folder {home} cannot be used: {error.strerror or error}. Make it a folder"
@@ -86,7 +108,7 @@ def storage_errors(home: Path) -> Iterator[None]:
         ) from error
 
 
-def _open(home: Path) -> "dg.DagsterInstance":
+def _open(home: Path, *, at_terminal: bool) -> "dg.DagsterInstance":
     import dagster as dg
     from dagster._core.instance.ref import InstanceRef
     from dagster_shared.check import CheckError
@@ -94,7 +116,7 @@ def _open(home: Path) -> "dg.DagsterInstance":
     from yaml import YAMLError
 
     try:
-        ref = InstanceRef.from_dir(str(home), overrides=_overrides(home))
+        ref = InstanceRef.from_dir(str(home), overrides=_overrides(home, at_terminal))
         instance = dg.DagsterInstance.from_ref(ref)
         storage = instance.event_log_storage
         if WAREHOUSE_POOL not in storage.get_concurrency_keys():
@@ -116,25 +138,32 @@ def _reason(error: Exception) -> str:
     return text if text.endswith(".") else f"{text}."
 
 
-def _overrides(home: Path) -> Mapping[str, object]:
-    """What differs in this process only; other processes go by dagster.yaml alone."""
+def _overrides(home: Path, at_terminal: bool) -> Mapping[str, object]:
+    """What this process decides; other processes of the same home go by dagster.yaml alone."""
     from dagster_shared.yaml_utils import load_yaml_from_path
 
     configured = load_yaml_from_path(str(home / "dagster.yaml")) or {}
-    overrides: dict[str, object] = {
-        # The terminal shows progress; redirecting it into a file for each step would garble it.
-        "compute_logs": {
+    overrides: dict[str, object] = {}
+    if at_terminal:
+        # It shows progress; redirecting it into a file for each step would garble it.
+        overrides["compute_logs"] = {
             "module": "dagster._core.storage.noop_compute_log_manager",
             "class": "NoOpComputeLogManager",
         }
-    }
-    if isinstance(configured, dict) and not {"storage", "event_log_storage"} & configured.keys():
-        overrides["event_log_storage"] = {
-            "module": "sparkify_dagster.event_storage",
-            "class": "BatchingSqliteEventLogStorage",
-            "config": {"base_dir": str(home / "history" / "runs")},
-        }
+    if isinstance(configured, dict) and _keeps_our_storage(configured):
+        # Wherever the folder is, and whether or not DAGSTER_HOME says so.
+        overrides["storage"] = {"custom": STORAGE | {"config": {"base_dir": str(home)}}}
     return overrides
+
+
+def _keeps_our_storage(configured: Mapping[str, object]) -> bool:
+    """Whether dagster.yaml names our storage, or none, as those did that older versions made."""
+    match configured:
+        case {"storage": {"custom": {"module": module, "class": name}}}:
+            return {"module": module, "class": name} == STORAGE
+        case {"storage": _} | {"run_storage": _} | {"event_log_storage": _}:
+            return False
+    return "schedule_storage" not in configured
 
 
 @contextmanager

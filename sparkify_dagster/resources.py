@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from sparkify_dagster.progress import Observer, unobserved
+from sparkify_dagster.runs import sign
 from sparkify_dagster.warehouse import Platform
 
 PLATFORM = "platform"
@@ -30,7 +31,13 @@ def platform_resource(platform: Platform, observer: Observer) -> dg.ResourceDefi
         f"configured by `{settings.config_file.name}`. Lake: "
         + ", ".join(f"`{platform.lake_uri(table)}`" for table in platform.catalogue.sources)
     )
-    return dg.ResourceDefinition.hardcoded_resource(Desk(platform, observer), description)
+
+    def make(context: dg.InitResourceContext) -> Desk:
+        if context.run and context.instance:
+            sign(context.run, context.instance)
+        return Desk(platform, observer)
+
+    return dg.ResourceDefinition(make, description=description)
 
 
 def desk_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> Desk:

@@ -117,7 +117,6 @@ def materialize(
 
     from sparkify_dagster.automation.jobs import LOAD_LAKE
     from sparkify_dagster.definitions import build_definitions
-    from sparkify_dagster.event_storage import batched_events
     from sparkify_dagster.instance import storage_errors
     from sparkify_dagster.partitions import check_range
 
@@ -125,7 +124,7 @@ def materialize(
     days = check_range(*days, platform.settings.partitions)
     journal = _Journal(observer)
     close_dead_runs(instance)
-    with batched_events(), storage_errors(platform.settings.home):
+    with storage_errors(platform.settings.home):
         definitions = build_definitions(platform.settings, platform, journal)
         done = definitions.resolve_job_def(LOAD_LAKE).execute_in_process(
             instance=instance,
@@ -150,27 +149,35 @@ def materialize(
 def close_dead_runs(instance: "dg.DagsterInstance") -> int:
     """Mark runs as failed whose process on this machine is gone, and say how many.
 
-    A killed `sparkify run` cannot say that it ended; without this the UI shows it running for ever.
+    A killed process cannot say that its run ended. Without this the UI shows it running for ever,
+    and every other run waits for its place in the warehouse's pool.
     """
     import dagster as dg
 
     host, closed = socket.gethostname(), 0
     unfinished = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
     for run in instance.get_runs(unfinished):
-        where, _, pid = run.tags.get(PROCESS_TAG, "").partition(":")
-        if where == host and not _is_alive(pid):
+        where, _, process = run.tags.get(PROCESS_TAG, "").partition(":")
+        process, _, signed_for = process.partition("/")
+        # A retried run has the tags of the run before, until its own process signs it.
+        if where == host and signed_for in ("", run.run_id) and not _is_alive(process):
             instance.report_run_failed(run, "Its process ended without saying so.")
             closed += 1
     return closed
+
+
+def sign(run: "dg.DagsterRun", instance: "dg.DagsterInstance") -> None:
+    """Note in the run that this process executes it, whoever launched it."""
+    instance.add_run_tags(run.run_id, {PROCESS_TAG: f"{process_tag()}/{run.run_id}"})
 
 
 def process_tag() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{_birth(str(os.getpid()))}"
 
 
-def _is_alive(tag: str) -> bool:
+def _is_alive(process: str) -> bool:
     """A process of the same number that was born at another time is another process."""
-    pid, _, birth = tag.partition(":")
+    pid, _, birth = process.partition(":")
     try:
         os.kill(int(pid), 0)
     except ProcessLookupError:

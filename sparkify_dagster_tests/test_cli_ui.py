@@ -61,6 +61,10 @@ def test_the_ui_serves_our_assets_and_ends_on_a_signal(
             data = json.load(answer)["data"]
         assert ["songplays"] in [node["assetKey"]["path"] for node in data["assetNodes"]]
         assert "cannot be listened on" in project.sparkify("ui", "--port", str(port)).error
+        with listening() as another:
+            pass
+        message = project.sparkify("ui", "--port", str(another)).error
+        assert f"is running already: {address}. Open that" in message
     finally:
         process.send_signal(number)
         _, err = process.communicate(timeout=90)

@@ -114,6 +114,12 @@ def test_a_run_goes_on_once_the_other_is_done(tmp_path: Path, folder_lake: Folde
     assert rows_of(platform, "SELECT COUNT(*) FROM songplays") == [(1,)]
 
 
+@pytest.fixture
+def platform(tmp_path: Path, folder_lake: FolderLake) -> Platform:
+    """Of the engine whose file one process at a time can use."""
+    return make_platform(tmp_path, folder_lake.root)
+
+
 def test_readers_share_the_warehouse(platform: Platform) -> None:
     bring_up_to_date(platform)
     with held(platform.settings.duckdb.path, "read"), platform.warehouse.read(silent) as one:

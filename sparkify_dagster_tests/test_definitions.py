@@ -64,7 +64,7 @@ def test_every_table_shows_its_columns_its_sql_and_its_code_version(graph: Asset
     for name in MADE:
         node = graph.get(dg.AssetKey(name))
         assert node.code_version
-        assert node.metadata["dagster/table_name"] == f"main.{name}"
+        assert node.metadata["dagster/table_name"] == f"sparkify.main.{name}"
         assert str(node.metadata["sql"].value).startswith("```sql\n")
         schema = node.metadata["dagster/column_schema"]
         assert all(column.description for column in schema.columns)

@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 PURE = (
     "settings.py",
     "sections.py",
+    "alert_sections.py",
     "aws.py",
     "cluster/anything.py",
     "sources.py",

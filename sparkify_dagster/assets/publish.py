@@ -40,7 +40,8 @@ def publish(
         outcomes.record_days(context, told, _days(context, report))
         for other in _also(report):
             outcomes.record_elsewhere(context, other.outcomes)
-        yield from outcomes.results_of(told, checks)
+        results = outcomes.results_of(told, checks)
+        yield from outcomes.also_without_day(context, results)
     except AuditFailedError as error:
         yield from _rolled_back(context, error, table, selected)
         _fail(desk, table, error)
@@ -65,7 +66,8 @@ def check_alone(
         _fail(desk, table, error)
     if days:
         outcomes.record_days(context, found, list(days.days()))
-    yield from (outcomes.result(outcome) for outcome in found)
+    results = (outcomes.result(outcome) for outcome in found)
+    yield from outcomes.also_without_day(context, results)
     desk.observer(Checked(table, found))
 
 
@@ -123,12 +125,15 @@ def _rolled_back(
     days = {day for outcome in own for day in outcome.offending_by_day}
     outcomes.record_days(context, own, sorted(days))
     outcomes.record_elsewhere(context, (o for o in failed if o.check.table != table))
-    for outcome in own:
-        yield outcomes.result(
+    results = (
+        outcomes.result(
             outcome,
             f"{outcome.check.description} {outcome.offending} rows break this; nothing was"
             " written, and the table keeps its rows from before.",
         )
+        for outcome in own
+    )
+    yield from outcomes.also_without_day(context, results)
 
 
 def _fail(desk: Desk, table: str, error: SparkifyError) -> NoReturn:

@@ -4,13 +4,16 @@ The services are Dagster's own `dagster dev`; here is only how they start, from 
 that they end with this process.
 """
 
+import fcntl
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -59,10 +62,11 @@ def ui(port: int, host: str) -> None:
     open_platform(settings)
     _require_free(host, port)
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    click.echo(f"{url} (starting, some ten seconds; Ctrl-C stops it)")
     with open_instance(settings) as instance:
         close_dead_runs(instance)
-    _serve(_command(host, port), environment(settings), url)
+    with _only_ui(settings.home, url):
+        click.echo(f"{url} (starting, some ten seconds; Ctrl-C stops it)")
+        _serve(_command(host, port), environment(settings), url)
 
 
 def environment(settings: "Settings") -> Mapping[str, str]:
@@ -97,6 +101,24 @@ def _require_free(host: str, port: int) -> None:
             f"{host}, port {port} cannot be listened on ({error.strerror}). End what uses it, or"
             f" choose another: sparkify ui --port {port + 1 if port < 65535 else 3000}"
         ) from error
+
+
+@contextmanager
+def _only_ui(home: Path, url: str) -> Iterator[None]:
+    """Two daemons would launch everything twice. The lock goes with this process."""
+    with open(home / ".ui", "a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise UiError(
+                f"The UI of this instance is running already: {file.read().strip()}. Open that, or"
+                " end it first."
+            ) from None
+        file.truncate(0)
+        file.write(url)
+        file.flush()
+        yield
 
 
 def _serve(command: list[str], environ: Mapping[str, str], url: str) -> None:

@@ -41,6 +41,15 @@ FROM (
 ) AS versions
 WHERE place = 1
 
+-- name: current etags
+SELECT key, etag
+FROM (
+    SELECT key, etag, ROW_NUMBER() OVER (PARTITION BY key ORDER BY loaded_at DESC) AS place
+    FROM load_files
+    WHERE table_name = :table_name
+) AS versions
+WHERE place = 1
+
 -- name: forget versions
 DELETE FROM load_files
 USING loading
