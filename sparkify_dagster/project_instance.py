@@ -1,8 +1,8 @@
 """The instance of plain `dagster dev` and `dg dev`: the one that `sparkify` uses in this project.
 
 Without DAGSTER_HOME these commands read dagster.yaml of the working directory, and keep what they
-store in a temporary folder. The dagster.yaml beside dwh.cfg names `project_instance` as the class of
-its instance. Nothing else belongs into that file: the settings are in dagster.yaml of the home.
+store in a temporary folder. The dagster.yaml beside dwh.cfg names `project_instance` as the class
+of its instance. Nothing else belongs into that file: the settings are in dagster.yaml of the home.
 """
 
 import logging
