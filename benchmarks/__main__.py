@@ -3,7 +3,7 @@
 import os
 import sys
 
-from benchmarks import history, month, postgres, real_days, sensor_tick
+from benchmarks import history, month, postgres, real_days, sensor_tick, ui
 from benchmarks.measure import options, print_figures, work_folder
 
 if __name__ == "__main__":
@@ -14,7 +14,7 @@ if __name__ == "__main__":
     with work_folder(arguments.work) as folder:
         figures = [
             figure
-            for part in (real_days, month, postgres, history, sensor_tick)
+            for part in (real_days, month, postgres, history, sensor_tick, ui)
             for figure in part.benchmark(folder, arguments.repetitions)
         ]
     print_figures(figures)

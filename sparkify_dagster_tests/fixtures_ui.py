@@ -198,6 +198,15 @@ class RunningUi:
         runs = self.runs(dagster__backfill=backfill)
         return [self.finished(run.run_id) for run in reversed(runs)]
 
+    def only_run(self, backfill: str) -> UiRun:
+        """The run of a backfill that is one run, once it has ended.
+
+        The backfill itself ends when the daemon looks the next time, up to half a minute later.
+        """
+        self.wait(lambda: self.runs(dagster__backfill=backfill), 120, f"a run of {backfill}")
+        (run,) = self.runs(dagster__backfill=backfill)
+        return self.finished(run.run_id)
+
     def days_by_status(self, asset: str) -> dict[str, set[str]]:
         """MATERIALIZED, FAILED, MATERIALIZING and MISSING days, as the asset's page shows them."""
         node = self.ask(_STATUSES, key={"path": [asset]})["assetNodeOrError"]

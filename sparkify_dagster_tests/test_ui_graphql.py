@@ -130,7 +130,7 @@ def a_day_is_one_run(ui: RunningUi, day: str) -> None:
 
 
 def a_range_of_a_job_is_one_run(ui: RunningUi, days: list[str]) -> None:
-    (run,) = ui.finished_backfill(ui.backfill(days, job="load_lake", assets=TABLES))
+    run = ui.only_run(ui.backfill(days, job="load_lake", assets=TABLES))
     assert (run.status, run.days) == ("SUCCESS", (days[0], days[-1]))
     assert run.assets == set(TABLES)
     assert days_with_rows(ui.project, "songplays") >= set(days)
@@ -138,7 +138,7 @@ def a_range_of_a_job_is_one_run(ui: RunningUi, days: list[str]) -> None:
 
 
 def a_range_of_the_daily_assets_is_one_run(ui: RunningUi, days: list[str]) -> None:
-    (run,) = ui.finished_backfill(ui.backfill(days, assets=DAILY))
+    run = ui.only_run(ui.backfill(days, assets=DAILY))
     assert (run.status, run.days, run.assets) == ("SUCCESS", (days[0], days[-1]), set(DAILY))
     assert_shown_as_held(ui)
 
@@ -156,13 +156,13 @@ def failed_days_alone_are_run_again(ui: RunningUi, lake: SmallLake, day: str) ->
     file = lake.put_day(date.fromisoformat(day))
     good = file.read_text()
     file.write_text("no JSON\n" * 9)
-    (failed,) = ui.finished_backfill(ui.backfill([day], job="load_lake"))
+    failed = ui.only_run(ui.backfill([day], job="load_lake"))
     assert failed.status == "FAILURE"
     assert ui.days_by_status("staging_events")["FAILED"] == {day}
     assert day not in days_with_rows(ui.project, "staging_events")
     file.write_text(good)
     chosen = sorted(ui.days_by_status("staging_events")["FAILED"])
-    (again,) = ui.finished_backfill(ui.backfill(chosen, job="load_lake"))
+    again = ui.only_run(ui.backfill(chosen, job="load_lake"))
     assert (again.status, again.days) == ("SUCCESS", (day, day))
     assert_shown_as_held(ui)
 
@@ -191,7 +191,7 @@ def a_new_file_is_loaded_by_the_sensor(ui: RunningUi, lake: SmallLake, days: lis
 
 def everything_can_be_run_again(ui: RunningUi) -> None:
     before = all_rows(warehouse_of(ui.project))
-    (run,) = ui.finished_backfill(ui.backfill(DAYS, job="load_lake"))
+    run = ui.only_run(ui.backfill(DAYS, job="load_lake"))
     assert (run.status, run.days) == ("SUCCESS", (DAYS[0], DAYS[-1]))
     assert_same_rows(all_rows(warehouse_of(ui.project)), before)
     assert_shown_as_held(ui)
@@ -267,6 +267,6 @@ def test_a_backfill_that_failed_is_re_executed_from_its_failure(
     assert ui.days_by_status("staging_events")["FAILED"] == set(days)
     assert_same_rows(all_rows(warehouse_of(project)), before)
     file.write_text(good)
-    (again,) = ui.finished_backfill(ui.backfill_again(failed))
+    again = ui.only_run(ui.backfill_again(failed))
     assert (again.status, again.days) == ("SUCCESS", (days[0], days[-1]))
     assert_shown_as_held(ui)
