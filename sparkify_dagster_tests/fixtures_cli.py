@@ -88,7 +88,7 @@ class Project:
         inherited = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("SPARKIFY_", "DAGSTER_"))
+            if not name.startswith(("SPARKIFY_", "DAGSTER_", "AWS_"))
         }
         return inherited | {"PYTHONUTF8": "1"} | self.environment
 
@@ -158,10 +158,8 @@ def on_s3(empty_project: Project, s3_endpoint: S3Endpoint) -> Project:
     """A configuration whose lake is a bucket that exists."""
     s3_endpoint.put("cli-errors", "log_data/2018/11/2018-11-01-events.json", b"")
     s3_endpoint.put("cli-errors", "song_data/.keep", b"")
-    clean = {name: "" for name in os.environ if name.startswith("AWS_")}
     empty_project.environment.update(
-        clean
-        | {
+        {
             "SPARKIFY_S3_LOG_DATA": "s3://cli-errors/log_data",
             "SPARKIFY_S3_SONG_DATA": "s3://cli-errors/song_data",
             "SPARKIFY_S3_ENDPOINT_URL": s3_endpoint.endpoint_url,
