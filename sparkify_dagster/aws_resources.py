@@ -14,7 +14,7 @@ from pydantic import Field
 
 from sparkify_dagster.redshift_client import RedshiftClient
 from sparkify_dagster.settings import Settings, load_settings
-from sparkify_dagster.warehouse.certificates import trusted_certificates
+from sparkify_dagster.warehouse.connections import open_connection
 from sparkify_dagster.warehouse.login import mint_credentials
 
 if TYPE_CHECKING:
@@ -79,23 +79,17 @@ class RedshiftClientResource(dg.ConfigurableResource["RedshiftClientResource"]):
         return RedshiftClient(self._connect, self.autocommit, dg.get_dagster_logger())
 
     def _connect(self) -> "Connection":
-        import psycopg2
-
         user, password = self._login()
-        return psycopg2.connect(
+        return open_connection(
+            sslmode=self.sslmode,
+            sslrootcert=self.sslrootcert,
             host=self.host,
             port=self.port,
             dbname=self.database,
             user=user,
             password=password,
             connect_timeout=self.connect_timeout,
-            sslmode=self.sslmode,
-            sslrootcert=trusted_certificates(self.sslmode, self.sslrootcert),
             application_name="sparkify",
-            keepalives=1,
-            keepalives_idle=30,
-            keepalives_interval=10,
-            keepalives_count=3,
         )
 
     def _login(self) -> tuple[str | None, str | None]:

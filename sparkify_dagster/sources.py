@@ -31,6 +31,11 @@ class Source:
     epoch_times: dict[str, str] = field(default_factory=dict)
     copied: bool = False
 
+    @property
+    def file_noun(self) -> str:
+        """What one of its files is called: `log file`, `song file`."""
+        return f"{self.name.removesuffix('_data').replace('_', ' ')} file"
+
     def day_of(self, key: str) -> date | None:
         """The day in a file's name; None for an undated source or a name without a day."""
         match = _DAY.match(key.rsplit("/", 1)[-1]) if self.dated else None

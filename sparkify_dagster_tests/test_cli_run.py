@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 from sparkify_dagster import warehouse
 from sparkify_dagster.cli import sparkify
-from sparkify_dagster.commands.planning import ranges_of
+from sparkify_dagster.ranges import ranges_of
 from sparkify_dagster.settings import load_settings
 from sparkify_dagster.warehouse import open_platform
 from sparkify_dagster.warehouse.catalogue import SQL_FOLDER, read_catalogue

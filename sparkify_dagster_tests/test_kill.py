@@ -59,6 +59,14 @@ def begin(child: subprocess.Popen[bytes]) -> None:
     child.stdin.flush()
 
 
+def kill_after(child: subprocess.Popen[bytes], seconds: float) -> tuple[bytes, bytes]:
+    """What it had written when it was killed, so long after its beginning."""
+    begin(child)
+    time.sleep(seconds)
+    child.send_signal(signal.SIGKILL)
+    return child.communicate()
+
+
 def fingerprints(platform: Platform, tables: Sequence[str] = TABLES) -> dict[str, Fingerprint]:
     """Each table's count and the sum of the hashes of its rows, in no order."""
     return {
@@ -107,10 +115,7 @@ def test_a_process_killed_at_any_instant_leaves_whole_tables_and_the_next_run_co
     platform = restart(tmp_path, lakes[1])
     child = spawn(platform)
     while kills < KILLS:
-        begin(child)
-        time.sleep(dice.uniform(0, whole_run * 0.8))
-        child.send_signal(signal.SIGKILL)
-        out, errors = child.communicate()
+        out, errors = kill_after(child, dice.uniform(0, whole_run * 0.8))
         assert not errors, errors.decode()
         child = spawn(platform)  # starts up while this process looks
         finished = b"done" in out
@@ -149,10 +154,7 @@ def test_a_process_killed_while_it_makes_the_warehouse_leaves_one_that_opens(
     path = platform.settings.duckdb.path
     for _ in range(12):
         child = spawn(platform)
-        begin(child)
-        time.sleep(dice.uniform(0, 0.06))
-        child.send_signal(signal.SIGKILL)
-        child.communicate()
+        kill_after(child, dice.uniform(0, 0.06))
         platform.status()
         if path.exists() and dice.random() < 0.7:
             path.unlink()

@@ -72,7 +72,7 @@ def _copied() -> Iterator[tuple[str, str]]:
                     source.table, columns, json_as=json_as, gzip=gzip, role=role
                 )
                 yield f"{source.table}, COPY, {json_as}, gzip {gzip}", text
-    yield "drop the landing table", copying.drop_landing()
+    yield "drop the landing table", copying.DROP_LANDING
 
 
 def _forms(name: str, statement: str) -> Iterator[tuple[str, str]]:

@@ -12,9 +12,9 @@ import dagster as dg
 from sparkify_dagster.automation.arrivals import TickError, impatient
 from sparkify_dagster.automation.jobs import CHECKS, LOAD_LAKE
 from sparkify_dagster.automation.run_config import only_new
-from sparkify_dagster.commands.planning import ranges_to_run
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.partitions import DayError, DayRange, all_days, check_range
+from sparkify_dagster.ranges import ranges_to_run
 from sparkify_dagster.warehouse import Platform, WarehouseBusyError
 
 DAILY_LOAD, RECONCILIATION, NIGHTLY_CHECKS = "daily_load", "reconciliation", "nightly_checks"

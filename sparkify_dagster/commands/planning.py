@@ -1,22 +1,17 @@
-"""Which days `sparkify run` covers, and which tables: decided before Dagster is even imported.
+"""Which days and tables the options of `sparkify run` ask for, and whether the lake has any.
 
-What a run does with them is in the assets.
+Decided before Dagster is even imported. Which days are due without being asked for is in ranges.py.
 """
 
-from collections.abc import Iterable
-from datetime import date, timedelta
 from difflib import get_close_matches
 
 import click
 
 from sparkify_dagster.errors import SparkifyError
-from sparkify_dagster.sources import Source
+from sparkify_dagster.ranges import days_with_files
 from sparkify_dagster.warehouse import Platform
 from sparkify_dagster.warehouse.refreshing import Days
 from sparkify_dagster.warehouse.reports import LakeStatus
-
-# A day of a range that needs nothing costs some 20 ms of records, a run of its own a second.
-BRIDGED_DAYS = 31
 
 
 class EmptyLakeError(SparkifyError):
@@ -47,29 +42,6 @@ def chosen_tables(platform: Platform, select: str | None) -> tuple[str, ...] | N
     return tuple(dict.fromkeys(names))
 
 
-def ranges_of(days: Iterable[date]) -> list[Days]:
-    """The ranges that hold all these days, one run each; gaps up to a month are bridged."""
-    ranges: list[Days] = []
-    for day in sorted(days):
-        if ranges and day - ranges[-1][1] <= timedelta(BRIDGED_DAYS + 1):
-            ranges[-1] = ranges[-1][0], day
-        else:
-            ranges.append((day, day))
-    return ranges
-
-
-def ranges_to_run(platform: Platform, status: LakeStatus, *, full: bool) -> list[Days]:
-    """The days of new and changed log files; one day where there are none; or all of them.
-
-    A table that waits for something else (songs that arrived, a new transform) knows itself which
-    of its days are concerned.
-    """
-    if status.days and not full:
-        return ranges_of(status.days)
-    days = days_with_files(platform) or [platform.partitions()[0]]
-    return [(days[0], days[-1])] if full else [(days[-1], days[-1])]
-
-
 def named_range(platform: Platform, first: str | None, last: str | None) -> Days:
     """`--from` and `--to`; without one of them, the first or the last day with a log file.
 
@@ -96,19 +68,6 @@ def named_range(platform: Platform, first: str | None, last: str | None) -> Days
             )
         begin, end = begin or days[0], end or days[-1]
     return check_range(begin, end, platform.settings.partitions)
-
-
-def days_with_files(platform: Platform) -> list[date]:
-    """The days of the platform for which the lake holds a log file."""
-    first, last = platform.partitions()
-    days = {
-        day
-        for table, source in platform.catalogue.sources.items()
-        if source.dated
-        for file in platform.lake(table).list()
-        if (day := source.day_of(file.key)) and first <= day <= last
-    }
-    return sorted(days)
 
 
 def require_files(platform: Platform, status: LakeStatus) -> None:
@@ -141,8 +100,3 @@ def files_in_lake(status: LakeStatus, table: str) -> int:
     """New, changed and loaded files of a source."""
     counts = (status.new_files, status.changed_files, status.loaded_files)
     return sum(count.get(table, 0) for count in counts)
-
-
-def files_are(source: Source) -> str:
-    """What a file of a source is called: `log file`, `song file`."""
-    return f"{source.name.removesuffix('_data').replace('_', ' ')} file"

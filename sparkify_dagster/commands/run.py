@@ -13,6 +13,7 @@ from sparkify_dagster.commands import planning
 from sparkify_dagster.commands.planning import files_in_lake
 from sparkify_dagster.console import counted, debugging, listed, note
 from sparkify_dagster.errors import SparkifyError
+from sparkify_dagster.ranges import ranges_to_run
 
 if TYPE_CHECKING:
     from sparkify_dagster.runs import RunResult
@@ -68,7 +69,7 @@ def run(first: str | None, last: str | None, select: str | None, full: bool, sam
     if status.up_to_date and not (named or full):
         _say_nothing_new(platform, status)
         return
-    ranges = [days] if days else planning.ranges_to_run(platform, status, full=full)
+    ranges = [days] if days else ranges_to_run(platform, status, full=full)
     results = _materialize(settings, platform, ranges, tables, reload=named or full, full=full)
     _conclude(platform, status, results)
 
@@ -88,7 +89,7 @@ def _say_nothing_new(platform: "Platform", status: "LakeStatus") -> None:
     from sparkify_dagster.commands.summary import lake_lines
 
     files = [
-        counted(files_in_lake(status, table), planning.files_are(source))
+        counted(files_in_lake(status, table), source.file_noun)
         for table, source in platform.catalogue.sources.items()
     ]
     click.echo(f"Nothing new: {listed(files)} are loaded, the tables are up to date.")

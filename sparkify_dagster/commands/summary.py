@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 import click
 
-from sparkify_dagster.commands.planning import files_are
 from sparkify_dagster.console import Column, Mark, counted, one_line, table
 from sparkify_dagster.progress import Report
 from sparkify_dagster.runs import RunResult
@@ -136,7 +135,7 @@ def lake_lines(platform: Platform, status: LakeStatus) -> list[str]:
             )
         if gone := status.gone_files.get(name):
             lines.append(
-                f"{counted(gone, files_are(source))} gone from {platform.lake_uri(name)}; what"
+                f"{counted(gone, source.file_noun)} gone from {platform.lake_uri(name)}; what"
                 " was loaded from there stays in the tables"
             )
     return [f"{Mark.WARN.shown} {line}" for line in lines]

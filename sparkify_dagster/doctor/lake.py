@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from sparkify_dagster.commands.planning import files_are
 from sparkify_dagster.console import Mark, counted, size
 from sparkify_dagster.doctor.finding import Finding
 from sparkify_dagster.errors import SparkifyError
@@ -45,11 +44,11 @@ def lake(platform: Platform, table: str) -> Iterator[Finding]:
             else ""
         )
         held = size(sum(file.size for file in owned))
-        said = f"{uri}: {counted(usable, files_are(source))}{covered}, {held}, readable"
+        said = f"{uri}: {counted(usable, source.file_noun)}{covered}, {held}, readable"
         yield Finding(Mark.OK, subject, said)
     else:
         advice = "Put files there, or make a sample: sparkify run --sample"
-        yield Finding(Mark.WARN, subject, f"{uri}: no {files_are(source)}", advice)
+        yield Finding(Mark.WARN, subject, f"{uri}: no {source.file_noun}", advice)
     if outside:
         told = f"{counted(len(outside), 'file')} outside the days {first} to {last}"
         advice = "Not read: set [PARTITIONS] FIRST_DAY and LAST_DAY."

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from sparkify_dagster.commands.planning import files_are
 from sparkify_dagster.console import Mark, counted, listed, size
 from sparkify_dagster.doctor.finding import Finding
 from sparkify_dagster.sections import Engine
@@ -39,7 +38,7 @@ def behind(platform: Platform) -> Iterator[Finding]:
     status = platform.status()
     sources = platform.catalogue.sources
     parts = [
-        counted(count, f"{kind} {files_are(sources[name])}")
+        counted(count, f"{kind} {sources[name].file_noun}")
         for kind, counts in (("new", status.new_files), ("changed", status.changed_files))
         for name, count in counts.items()
         if count
@@ -52,7 +51,7 @@ def behind(platform: Platform) -> Iterator[Finding]:
         yield Finding(Mark.OK, "tables", "up to date with the lake")
     for name, count in status.gone_files.items():
         if count:
-            said = f"{counted(count, files_are(sources[name]))} gone from {platform.lake_uri(name)}"
+            said = f"{counted(count, sources[name].file_noun)} gone from {platform.lake_uri(name)}"
             yield Finding(Mark.WARN, "lake", said, "Their rows stay in the tables.")
 
 

@@ -30,6 +30,10 @@ PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)\b")
 WRITES = re.compile(r"\s*(INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
 
 
+def silent(_: str) -> None:
+    """Nobody is told."""
+
+
 class WarehouseError(SparkifyError):
     """The warehouse cannot be used, or refused a statement for a reason the user can act on."""
 
@@ -100,11 +104,6 @@ class Session(ABC):
         At the end of the block they are in the table, with the key and the day of their files.
         """
 
-    def copies(self, source: Source, lake: Lake, files: int) -> bool:
-        """Whether so many files of a source should go from the lake to the warehouse without us."""
-        del source, lake, files
-        return False
-
     def copy(
         self,
         source: Source,
@@ -115,9 +114,10 @@ class Session(ABC):
     ) -> Generator[CopiedFile, None, None]:
         """Let the warehouse read files itself: what became of each, for those where that worked.
 
-        A file that is left out has something in it that only the line rules can judge.
+        Those that are left out are ours to read: all of them where an engine cannot do that, or
+        where it does not pay; and a file with something in it that only the line rules can judge.
         """
-        raise NotImplementedError(f"{type(self).__name__} copies nothing")
+        yield from ()
 
     def analyze(self, table: str, written: int) -> None:  # noqa: B027 - nothing is right for some
         """Let the planner know a table into which so many rows were written.

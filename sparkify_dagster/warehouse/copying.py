@@ -17,6 +17,7 @@ from sparkify_dagster.warehouse.line_rules import (
 )
 
 LANDING = "landing"
+DROP_LANDING = f"DROP TABLE {LANDING}"
 # A whole number may be sent as 1540919166796.0, which COPY refuses for whole numbers and takes for
 # a DECIMAL. Three places show whether there was a fraction; more would be cut without a word.
 _LANDING_INTEGER = "DECIMAL(22,3)"
@@ -98,10 +99,6 @@ def landing_table(rules: LineRules) -> str:
         for column, _ in rules.columns
     )
     return f"CREATE TEMP TABLE {LANDING} (\n    {columns}\n)"
-
-
-def drop_landing() -> str:
-    return f"DROP TABLE {LANDING}"
 
 
 def count_of_misfits(rules: LineRules) -> str:

@@ -81,8 +81,7 @@ def load_files(session: Session, load: Load, dependents: Dependents) -> Loaded:
         dependents.note()
         loaded.removed = _remove_rows(session, load)
     tally = _Tally()
-    if session.copies(source, load.lake, len(files)):
-        _copy(session, load, staged, tally)
+    _copy(session, load, staged, tally)
     left = [i for i, file in enumerate(files) if file.key not in tally.lines]
     if left:
         _stage(session, load, [files[i] for i in left], [staged[i] for i in left], tally)
@@ -112,7 +111,7 @@ def _remove_rows(session: Session, load: Load) -> int:
 
 
 def _copy(session: Session, load: Load, staged: Sequence[StagedFile], tally: _Tally) -> None:
-    """Have the warehouse read the files, and see that it read the versions that were listed."""
+    """Have the warehouse read what it can, and see that it read the versions that were listed."""
     copying = session.copy(load.source, load.rules, load.lake, staged, load.max_reject_ratio)
     with closing(copying):  # whatever happens, what it wrote for the warehouse is cleared away
         for copied in copying:
@@ -120,6 +119,8 @@ def _copy(session: Session, load: Load, staged: Sequence[StagedFile], tally: _Ta
             tally.lines[file.key] = copied.rows + len(copied.rejected)
             rejected = [Rejected(copied.index, line, why, None) for line, why in copied.rejected]
             _quarantine(session, load.source, staged, rejected, tally)
+    if not tally.lines:
+        return
     now = {file.key: file.etag for file in load.lake.list()}
     for listed in load.plan.to_read:
         if listed.key in tally.lines and now.get(listed.key) != listed.etag:

@@ -14,7 +14,7 @@ from sparkify_dagster.lake import Lake, LakeFile, open_lake
 from sparkify_dagster.settings import Settings
 from sparkify_dagster.warehouse import ledger
 from sparkify_dagster.warehouse.audits import audit, refuse_failed, run_check, warn_about
-from sparkify_dagster.warehouse.base import Notify, Session, Warehouse
+from sparkify_dagster.warehouse.base import Notify, Session, Warehouse, silent
 from sparkify_dagster.warehouse.catalogue import Catalogue, read_catalogue
 from sparkify_dagster.warehouse.engines import open_warehouse
 from sparkify_dagster.warehouse.lake_checks import hold_against_ledger, lake_checks
@@ -47,10 +47,6 @@ _HAS_LEDGER = """
 """
 
 
-def _silent(_: str) -> None:
-    """Nobody listens."""
-
-
 class Platform:
     """A catalogue of tables with the lake and the warehouse that they live in."""
 
@@ -80,7 +76,7 @@ class Platform:
         days: Days | None,
         reload: bool,
         run_id: str,
-        notify: Notify = _silent,
+        notify: Notify = silent,
     ) -> LoadReport:
         """Load new and changed files of one source; with `reload` unchanged ones as well.
 
@@ -119,7 +115,7 @@ class Platform:
         recompute: bool = False,
         full: bool = False,
         run_id: str = "",
-        notify: Notify = _silent,
+        notify: Notify = silent,
     ) -> RefreshReport:
         """Bring a derived table up to date with what it reads, and those it refers to before it.
 
@@ -153,7 +149,7 @@ class Platform:
 
     def run_check(self, check: Check, days: Days | None = None) -> CheckOutcome:
         """Run one check alone, over the whole table or some days."""
-        with self.warehouse.read(_silent) as session:
+        with self.warehouse.read(silent) as session:
             if not self.compares_lake(check):
                 return run_check(session, check, days=days)
             versions = ledger.current_versions(session, check.table)
@@ -161,7 +157,7 @@ class Platform:
         outcomes = self._hold_against_ledger(check.table, listing, versions, days)
         return next(outcome for outcome in outcomes if outcome.check == check)
 
-    def status(self, notify: Notify = _silent) -> LakeStatus:
+    def status(self, notify: Notify = silent) -> LakeStatus:
         """Compare lake, ledger and tables, without changing anything."""
         tables = self.catalogue.sources
         versions, pending = self.recorded(tuple(tables), ledger.current_versions, notify)
@@ -185,7 +181,7 @@ class Platform:
         self,
         tables: Sequence[str],
         read: Callable[[Session, str], dict[str, _T]],
-        notify: Notify = _silent,
+        notify: Notify = silent,
     ) -> tuple[dict[str, dict[str, _T]], tuple[str, ...]]:
         """What the warehouse says: what `read` reads of each source, and the tables behind."""
         files: dict[str, dict[str, _T]] = {table: {} for table in tables}
@@ -198,7 +194,7 @@ class Platform:
                     pending = tuple(name for name in pending if state.is_behind(name))
         return files, pending
 
-    def query(self, sql: str, notify: Notify = _silent) -> "pd.DataFrame":
+    def query(self, sql: str, notify: Notify = silent) -> "pd.DataFrame":
         """The result of a read-only query."""
         with self.warehouse.read(notify) as session:
             return session.frame(sql)

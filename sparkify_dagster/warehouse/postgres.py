@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from sparkify_dagster.settings import Settings
 from sparkify_dagster.tables import Table
 from sparkify_dagster.warehouse.base import (
     Intake,
@@ -17,8 +16,8 @@ from sparkify_dagster.warehouse.base import (
     StagedFile,
     WarehouseBusyError,
     WarehouseError,
+    silent,
 )
-from sparkify_dagster.warehouse.login import Credentials, mint_credentials
 from sparkify_dagster.warehouse.server import ServerSession, ServerWarehouse
 from sparkify_dagster.warehouse.staged_rows import staged_rows
 
@@ -88,23 +87,12 @@ class PostgresWarehouse(ServerWarehouse):
     """A schema of a PostgreSQL database; see `Warehouse`."""
 
     engine = "postgres"
+    product = "PostgreSQL"
     # A writer is alone in its schema, and has to see what the one before it committed meanwhile.
     isolation = "READ COMMITTED"
     reading = "REPEATABLE READ"
 
-    @property
-    def location(self) -> str:
-        cluster = self.cluster
-        return f"PostgreSQL {cluster.host}:{cluster.db_port}/{cluster.db_name}"
-
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(settings.cluster, settings.warehouse.schema)
-        self._region = settings.s3.region
-
-    def credentials(self) -> Credentials:
-        return mint_credentials(self.cluster, self._region)
-
-    def session(self, connection: "Connection") -> ServerSession:
+    def session(self, connection: "Connection", notify: Notify = silent) -> ServerSession:
         return PostgresSession(connection, self.location)
 
     def settings_of_a_transaction(self) -> Sequence[str]:

@@ -25,10 +25,10 @@ from sparkify_dagster.warehouse.base import (
     StagedFile,
     WarehouseBusyError,
     WarehouseError,
+    silent,
 )
 from sparkify_dagster.warehouse.copy_errors import CopyErrors
 from sparkify_dagster.warehouse.line_rules import LineRules
-from sparkify_dagster.warehouse.login import Credentials, mint_credentials
 from sparkify_dagster.warehouse.reports import Value
 from sparkify_dagster.warehouse.server import ServerSession, ServerWarehouse
 from sparkify_dagster.warehouse.staged_rows import staged_rows
@@ -47,15 +47,18 @@ _SORTS = re.compile(r"\bORDER\s+BY\b", re.IGNORECASE)
 class RedshiftSession(ServerSession):
     """A transaction on Redshift, with what its COPY needs beside it."""
 
-    def __init__(self, connection: "Connection", warehouse: "RedshiftWarehouse") -> None:
+    def __init__(
+        self, connection: "Connection", warehouse: "RedshiftWarehouse", notify: Notify
+    ) -> None:
         super().__init__(connection, warehouse.location)
         self._warehouse = warehouse
+        self._notify = notify
         self._errors = CopyErrors(self, connection, warehouse.look)
 
     @contextmanager
     def staging(self, table: Table, files: Sequence[StagedFile]) -> Iterator[Intake]:
         """Compact the rows to a few gzip objects of the scratch folder, and copy these at once."""
-        with self._warehouse.scratch() as scratch:
+        with self._warehouse.scratch(self._notify) as scratch:
             intake = _ScratchIntake(scratch, table, files)
             yield intake
             if not intake.urls:
@@ -63,10 +66,6 @@ class RedshiftSession(ServerSession):
             place = scratch.put(f"{table.name}.manifest", copying.manifest(intake.urls).encode())
             # Column names are the keys: `auto` matches them. Nothing here may fail to load.
             self._copy(table.name, table.column_names, "'auto'", place, 0, gzipped=True)
-
-    def copies(self, source: Source, lake: Lake, files: int) -> bool:
-        direct = self._warehouse.reads_logs and lake.uri.startswith("s3://")
-        return direct and source.copied and files <= _MOST_COPIES
 
     def copy(
         self,
@@ -76,10 +75,13 @@ class RedshiftSession(ServerSession):
         files: Sequence[StagedFile],
         max_reject_ratio: float,
     ) -> Generator[CopiedFile, None, None]:
+        direct = self._warehouse.reads_logs and lake.uri.startswith("s3://")
+        if not (direct and source.copied and len(files) <= _MOST_COPIES):
+            return
         # One file a COPY: nothing in a row that COPY loads tells which file it came from.
         max_errors = copying.MOST_ERRORS if max_reject_ratio else 0
         names = [column.name for column, _ in rules.columns]
-        with self._warehouse.scratch() as scratch:
+        with self._warehouse.scratch(self._notify) as scratch:
             paths = self._warehouse.jsonpaths(source, rules, scratch)
             for index, file in enumerate(files):
                 url = lake.url(file.key)
@@ -96,7 +98,7 @@ class RedshiftSession(ServerSession):
                     values: dict[str, Value] = {"day": file.day, "key": file.key}
                     rows = self.execute(copying.take_over(rules), values)
                     yield CopiedFile(index, rows, tuple(rejected))
-                self.execute(copying.drop_landing())
+                self.execute(copying.DROP_LANDING)
 
     def at_most(self, limit: int, sql: str) -> str:
         # The order of a subquery is nobody's promise.
@@ -163,28 +165,20 @@ class RedshiftWarehouse(ServerWarehouse):
     """A schema of a Redshift database, provisioned or serverless; see `Warehouse`."""
 
     engine = "redshift"
+    product = "Redshift"
     # The server's own: SNAPSHOT on new clusters, SERIALIZABLE on old ones. Writers are alone in
     # their schema, and a conflict with somebody else (1023) makes the whole transaction anew.
     isolation = None
     reading = None
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__(settings.cluster, settings.warehouse.schema)
+        super().__init__(settings)
         self.role = settings.iam_role_arn or "default"
-        self.region = settings.s3.region
         self.reads_logs = settings.load.redshift_reads_logs
         self._s3 = settings.s3
 
-    @property
-    def location(self) -> str:
-        cluster = self.cluster
-        return f"Redshift {cluster.host}:{cluster.db_port}/{cluster.db_name}"
-
-    def credentials(self) -> Credentials:
-        return mint_credentials(self.cluster, self.region)
-
-    def session(self, connection: "Connection") -> ServerSession:
-        return RedshiftSession(connection, self)
+    def session(self, connection: "Connection", notify: Notify = silent) -> ServerSession:
+        return RedshiftSession(connection, self, notify)
 
     def settings_of_a_connection(self, run_id: str) -> Sequence[str]:
         group = "".join(c for c in run_id if c.isalnum() or c in "-_") or "query"
@@ -239,11 +233,12 @@ class RedshiftWarehouse(ServerWarehouse):
     @contextmanager
     def look(self) -> Iterator[Session]:
         """A transaction of its own beside the one that writes, to see what the system tells."""
-        with self._connected(_nobody, "", read_only=True) as connection:
+        with self._connected("", read_only=True) as connection:
             yield self._begin(connection)
 
     @contextmanager
-    def scratch(self) -> Iterator[Scratch]:
+    def scratch(self, notify: Notify = silent) -> Iterator[Scratch]:
+        """A folder of its own for what Redshift is to read; emptied in the end, or it is told."""
         s3 = self._s3
         if s3.scratch is None:
             raise WarehouseError("[S3] SCRATCH is missing: Redshift copies from there.")
@@ -251,7 +246,7 @@ class RedshiftWarehouse(ServerWarehouse):
         try:
             yield scratch
         finally:
-            scratch.clear(_nobody)
+            scratch.clear(notify)
 
     def jsonpaths(self, source: Source, rules: LineRules, scratch: Scratch) -> str:
         """The address of the source's JSONPaths: the configured file, checked; else one we write.
@@ -271,7 +266,3 @@ class RedshiftWarehouse(ServerWarehouse):
             ) from None
         copying.check_jsonpaths(content, rules, f"[S3] LOG_JSONPATH {given}")
         return given if given.startswith("s3://") else scratch.put("jsonpaths.json", content)
-
-
-def _nobody(_: str) -> None:
-    """Nobody listens."""

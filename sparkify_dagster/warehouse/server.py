@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from decimal import Decimal
 from typing import TYPE_CHECKING, TypeVar
 
-from sparkify_dagster.sections import ClusterSettings
+from sparkify_dagster.settings import Settings
 from sparkify_dagster.warehouse.base import (
     PARAMETER,
     WRITES,
@@ -21,9 +21,10 @@ from sparkify_dagster.warehouse.base import (
     Session,
     Warehouse,
     WarehouseError,
+    silent,
 )
-from sparkify_dagster.warehouse.certificates import trusted_certificates
-from sparkify_dagster.warehouse.login import Credentials
+from sparkify_dagster.warehouse.connections import open_connection
+from sparkify_dagster.warehouse.login import Credentials, mint_credentials
 from sparkify_dagster.warehouse.reports import Rows, Value
 from sparkify_dagster.warehouse.server_errors import TransientError, explained
 
@@ -149,25 +150,29 @@ def _plain(value: "Value | Decimal") -> Value:
 class ServerWarehouse(Warehouse):
     """A schema of a database on a server; see `Warehouse`."""
 
+    product: str
+    """What people call the engine."""
     isolation: str | None
     """The isolation level of a writer, in psycopg2's words; None: that of the server."""
     reading: str | None
     """That of a reader: all its statements see one state."""
 
-    def __init__(self, cluster: ClusterSettings, schema: str) -> None:
-        self.schema = schema
-        self.cluster = cluster
+    def __init__(self, settings: Settings) -> None:
+        self.schema = settings.warehouse.schema
+        self.cluster = settings.cluster
+        self.region = settings.s3.region
 
     @property
     def location(self) -> str:
-        return f"{self.engine} database {self.cluster.db_name} on {self.cluster.host}"
+        cluster = self.cluster
+        return f"{self.product} {cluster.host}:{cluster.db_port}/{cluster.db_name}"
 
-    @abstractmethod
     def credentials(self) -> Credentials:
         """Minted for every connection, and kept nowhere."""
+        return mint_credentials(self.cluster, self.region)
 
     @abstractmethod
-    def session(self, connection: "Connection") -> ServerSession:
+    def session(self, connection: "Connection", notify: Notify = silent) -> ServerSession:
         """The engine's session over a connection."""
 
     def settings_of_a_connection(self, run_id: str) -> Sequence[str]:
@@ -187,13 +192,13 @@ class ServerWarehouse(Warehouse):
         """Wait, within the configured time, until no other writer is in this schema."""
 
     def exists(self) -> bool:
-        with self._connected(_nobody, "", read_only=True) as connection:
+        with self._connected("", read_only=True) as connection:
             session = self._begin(connection)
             return self.state_schema in self._standing_schemas(session)
 
     @contextmanager
     def write(self, notify: Notify, run_id: str = "") -> Iterator[Session]:
-        with self._connected(notify, run_id, read_only=False) as connection:
+        with self._connected(run_id, read_only=False) as connection:
             session = self._begin(connection)
             standing = self._standing_schemas(session)
             missing = [s for s in (self.schema, self.state_schema) if s not in standing]
@@ -203,15 +208,15 @@ class ServerWarehouse(Warehouse):
             # So that others who begin find something to queue at, and that what is seen while it
             # is our turn is what the one before us committed.
             self._commit(connection)
-            session = self._begin(connection)
+            session = self._begin(connection, notify)
             self.take_turn(session, notify)
             yield session
             self._commit(connection)
 
     @contextmanager
     def read(self, notify: Notify) -> Iterator[Session]:
-        with self._connected(notify, "", read_only=True) as connection:
-            session = self._begin(connection)
+        with self._connected("", read_only=True) as connection:
+            session = self._begin(connection, notify)
             if self.state_schema not in self._standing_schemas(session):
                 raise WarehouseError(
                     f"{self.location}: there is no warehouse in schema {self.schema} yet. Run "
@@ -233,7 +238,7 @@ class ServerWarehouse(Warehouse):
         raise AssertionError("the last attempt returns or raises")
 
     @contextmanager
-    def _connected(self, notify: Notify, run_id: str, *, read_only: bool) -> "Iterator[Connection]":
+    def _connected(self, run_id: str, *, read_only: bool) -> "Iterator[Connection]":
         """A connection that is closed, and so rolled back, however the block ends."""
         connection = self.connect(run_id)
         try:
@@ -247,8 +252,8 @@ class ServerWarehouse(Warehouse):
         finally:
             connection.close()
 
-    def _begin(self, connection: "Connection") -> ServerSession:
-        session = self.session(connection)
+    def _begin(self, connection: "Connection", notify: Notify = silent) -> ServerSession:
+        session = self.session(connection, notify)
         for statement in self.settings_of_a_transaction():
             session.execute(statement)
         return session
@@ -264,20 +269,16 @@ class ServerWarehouse(Warehouse):
         credentials = self.credentials()
         cluster = self.cluster
         try:
-            return psycopg2.connect(
+            return open_connection(
+                sslmode=cluster.sslmode.value,
+                sslrootcert=cluster.sslrootcert,
                 host=cluster.host,
                 port=cluster.db_port,
                 dbname=cluster.db_name,
                 user=credentials.user,
                 password=credentials.password,
-                sslmode=cluster.sslmode.value,
                 connect_timeout=cluster.connect_timeout,
                 application_name=f"sparkify {run_id}".strip()[:63],
-                keepalives=1,
-                keepalives_idle=30,
-                keepalives_interval=10,
-                keepalives_count=3,
-                sslrootcert=trusted_certificates(cluster.sslmode, cluster.sslrootcert),
                 # What a COPY is sent is UTF-8, whatever this machine or the user's role prefer.
                 client_encoding="UTF8",
             )
@@ -300,7 +301,3 @@ class ServerWarehouse(Warehouse):
             with suppress(psycopg2.Error):
                 connection.rollback()
             raise explained(error, self.location, at_commit=True) from error
-
-
-def _nobody(_: str) -> None:
-    """Nobody listens."""

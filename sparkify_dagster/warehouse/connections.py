@@ -1,12 +1,16 @@
-"""Which certificates a server is verified with, as libpq can use them.
+"""Connections to a server: verified with certificates that libpq can use, and noticed when lost.
 
-How a connection is made, and whether its server is verified at all, is not decided here.
+Who logs in, and whether the server is verified at all, is not decided here.
 """
 
 import os
 import ssl
+from typing import TYPE_CHECKING, Any
 
 from sparkify_dagster.sections import SslMode
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
 
 SYSTEM = "system"
 _PLACES = (
@@ -15,6 +19,28 @@ _PLACES = (
     "/etc/ssl/ca-bundle.pem",  # SUSE
     "/etc/ssl/cert.pem",  # macOS, BSD
 )
+
+
+def open_connection(*, sslmode: str, sslrootcert: str, **more: Any) -> "Connection":
+    """A new connection; `more` are keywords of libpq.
+
+    A server that is gone is noticed within a minute, also while nothing is sent.
+
+    Raises:
+        psycopg2.Error: as it came.
+    """
+    import psycopg2
+
+    connection: Connection = psycopg2.connect(
+        sslmode=sslmode,
+        sslrootcert=trusted_certificates(sslmode, sslrootcert),
+        keepalives=1,
+        keepalives_idle=30,
+        keepalives_interval=10,
+        keepalives_count=3,
+        **more,
+    )
+    return connection
 
 
 def trusted_certificates(sslmode: str, sslrootcert: str) -> str:
