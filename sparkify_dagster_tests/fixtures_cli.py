@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sparkify_dagster_tests.fixtures_dagster import FIRST, LAST, SmallLake
-from sparkify_dagster_tests.fixtures_lake import S3Endpoint
+from sparkify_dagster_tests.fixtures_lake import CREDENTIALS, S3Endpoint
 
 SPARKIFY = Path(sys.executable).with_name("sparkify")
 
@@ -159,17 +159,12 @@ def on_s3(empty_project: Project, s3_endpoint: S3Endpoint) -> Project:
     s3_endpoint.put("cli-errors", "log_data/2018/11/2018-11-01-events.json", b"")
     s3_endpoint.put("cli-errors", "song_data/.keep", b"")
     empty_project.environment.update(
-        {
+        CREDENTIALS
+        | {
             "SPARKIFY_S3_LOG_DATA": "s3://cli-errors/log_data",
             "SPARKIFY_S3_SONG_DATA": "s3://cli-errors/song_data",
             "SPARKIFY_S3_ENDPOINT_URL": s3_endpoint.endpoint_url,
             "SPARKIFY_S3_REGION": s3_endpoint.region,
-            "AWS_ACCESS_KEY_ID": s3_endpoint.access_key,
-            "AWS_SECRET_ACCESS_KEY": s3_endpoint.secret_key,
-            "AWS_CONFIG_FILE": "/dev/null",
-            "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "NO_PROXY": "127.0.0.1",
         }
     )
     return empty_project

@@ -74,6 +74,17 @@ def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Endpoint
         process.wait()
 
 
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+    "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+    "AWS_CONFIG_FILE": "/dev/null",
+    "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "NO_PROXY": "127.0.0.1",
+}
+"""What lets a process into the S3 servers of the tests, and what keeps it from any other."""
+
+
 @pytest.fixture
 def aws_environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """The credentials of both servers in the environment, and nothing of the machine's own."""
@@ -84,12 +95,8 @@ def aws_environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 def use_credentials(patch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         patch.delenv(name)
-    patch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
-    patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
-    patch.setenv("AWS_CONFIG_FILE", "/dev/null")
-    patch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
-    patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    patch.setenv("NO_PROXY", "127.0.0.1")
+    for name, value in CREDENTIALS.items():
+        patch.setenv(name, value)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from psycopg2 import sql
 
 from sparkify_dagster_tests.fixtures_cli import Done, Project
 from sparkify_dagster_tests.fixtures_engines import standin_environ
-from sparkify_dagster_tests.fixtures_lake import S3Endpoint
+from sparkify_dagster_tests.fixtures_lake import CREDENTIALS, S3Endpoint
 from sparkify_dagster_tests.fixtures_standin import ROLE, standin_access
 from sparkify_dagster_tests.postgres_server import Database, PostgresServer
 from sparkify_dagster_tests.redshift_grammar import problems_of_session
@@ -33,7 +33,6 @@ def over_tls(
     project: Project,
     postgres_server: PostgresServer,
     s3_endpoint: S3Endpoint,
-    aws_environment: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> Iterator[tuple[Project, Path]]:
     """A server with a certificate that nobody signed, for 127.0.0.1 and `elsewhere.example`.
@@ -45,7 +44,7 @@ def over_tls(
         postgres = Postgres(made.host, made.port, made.user, made.password, made.name)
         access = standin_access(s3_endpoint)
         with StandIn(postgres, access, certificate=certificate) as server:
-            project.environment.update(standin_environ(server, s3_endpoint))
+            project.environment.update(CREDENTIALS | standin_environ(server, s3_endpoint))
             yield project, certificate
 
 
@@ -281,11 +280,11 @@ def on_redshift(
     project: Project,
     standin: StandIn,
     s3_endpoint: S3Endpoint,
-    aws_environment: pytest.MonkeyPatch,
 ) -> Project:
     s3_endpoint.put_folder("doctors", project.lake)
     project.environment.update(
-        standin_environ(standin, s3_endpoint)
+        CREDENTIALS
+        | standin_environ(standin, s3_endpoint)
         | {
             "SPARKIFY_S3_LOG_DATA": "s3://doctors/log_data",
             "SPARKIFY_S3_SONG_DATA": "s3://doctors/song_data",

@@ -15,7 +15,7 @@ import pytest
 
 from sparkify_dagster_tests.fixtures_cli import Project, project_in
 from sparkify_dagster_tests.fixtures_engines import standin_environ
-from sparkify_dagster_tests.fixtures_lake import S3Endpoint
+from sparkify_dagster_tests.fixtures_lake import CREDENTIALS, S3Endpoint
 from sparkify_dagster_tests.fixtures_warehouse import FIRST, FolderLake, event, song
 from sparkify_dagster_tests.planted import DATABASE_PASSWORD, SECRET_KEY, SECRETS
 from sparkify_dagster_tests.plugin_secrets import files_with_secrets
@@ -44,12 +44,7 @@ COMMANDS = [
 
 
 @pytest.fixture(params=["postgres", "redshift"])
-def project(
-    request: pytest.FixtureRequest,
-    tmp_path: Path,
-    s3_endpoint: S3Endpoint,
-    aws_environment: pytest.MonkeyPatch,
-) -> Project:
+def project(request: pytest.FixtureRequest, tmp_path: Path, s3_endpoint: S3Endpoint) -> Project:
     bucket = f"secrets-{request.param}"
     lake = FolderLake(s3_endpoint.root / bucket)
     lake.put_events(FIRST, *[event()] * 200, event(status="x"))
@@ -61,7 +56,7 @@ def project(
         standin: StandIn = request.getfixturevalue("standin")
         environ = standin_environ(standin, s3_endpoint)
     made = project_in(tmp_path / "project")
-    made.environment.update(environ)
+    made.environment.update(CREDENTIALS | environ)
     made.environment.update(
         SPARKIFY_S3_LOG_DATA=f"s3://{bucket}/log_data",
         SPARKIFY_S3_SONG_DATA=f"s3://{bucket}/song_data",
@@ -106,13 +101,12 @@ def test_no_command_leaves_or_tells_a_secret(project: Project, tmp_path: Path) -
 
 
 def test_what_is_sent_to_redshift_holds_no_secret(
-    s3_endpoint: S3Endpoint, standin: StandIn, request: pytest.FixtureRequest, tmp_path: Path,
-    aws_environment: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    s3_endpoint: S3Endpoint, standin: StandIn, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
     lake = FolderLake(s3_endpoint.root / "secrets-sent")
     lake.put_events(date(2018, 11, 2), event())
     project = project_in(tmp_path / "project")
-    project.environment.update(standin_environ(standin, s3_endpoint))
+    project.environment.update(CREDENTIALS | standin_environ(standin, s3_endpoint))
     for name in ("LOG", "SONG"):
         project.environment[f"SPARKIFY_S3_{name}_DATA"] = f"s3://secrets-sent/{name.lower()}_data"
     assert project.sparkify("run").status == 0
