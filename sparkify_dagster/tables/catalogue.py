@@ -3,6 +3,7 @@
 A file that somebody adds to the folder is a table like any other.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -11,17 +12,24 @@ from sparkify_dagster.tables.model import Reference, Table
 from sparkify_dagster.tables.names import TableError
 from sparkify_dagster.tables.parser import located, parse_table
 
+_NAMED_STATEMENTS = re.compile(r"^-- name: ", re.MULTILINE)
 TABLES_FOLDER = Path(__file__).parent.parent / "sql" / "tables"
 
 
-def load_tables(folder: Path = TABLES_FOLDER) -> Mapping[str, Table]:
-    """The tables of ``folder`` by name, referenced tables before those that refer to them."""
+def load_tables(folder: Path = TABLES_FOLDER, analytics: Path | None = None) -> Mapping[str, Table]:
+    """The tables of ``folder`` by name, referenced tables before those that refer to them.
+
+    Files of ``analytics`` hold a table and, below the first ``-- name:``, what makes its rows.
+    """
     files = sorted(folder.glob("*.sql"))
     if not files:
         raise TableError(f"{folder} holds no table files: expected <table>.sql files there")
+    files += sorted(analytics.glob("*.sql")) if analytics else []
     tables: dict[str, Table] = {}
     for file in files:
         with located(file):
+            if file.stem in tables:
+                raise TableError(f"there is a table {file.stem!r} in {folder}: name this one else")
             tables[file.stem] = _read(file)
     for file in files:
         with located(file):
@@ -35,7 +43,7 @@ def _read(file: Path) -> Table:
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise TableError(f"cannot be read as UTF-8 text: {error}") from error
-    table = parse_table(text)
+    table = parse_table(_NAMED_STATEMENTS.split(text, maxsplit=1)[0])
     if table.name != file.stem:
         raise TableError(f"the file creates table {table.name!r}: name it {table.name}.sql")
     return table

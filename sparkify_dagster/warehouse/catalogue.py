@@ -20,7 +20,7 @@ from sparkify_dagster.warehouse.reports import Check
 from sparkify_dagster.warehouse.transforms import Transform
 
 SQL_FOLDER = Path(__file__).parent.parent / "sql"
-STAGING, STAR = "staging", "star"
+STAGING, STAR, ANALYTICS = "staging", "star", "analytics"
 _TRANSFORMS = "transforms"
 
 
@@ -73,17 +73,23 @@ class Catalogue:
         return self.tables[table].source_text
 
     def layer_of(self, table: str) -> str:
-        """Which part of the warehouse a table belongs to: staging, star, or a folder of its own."""
+        """Which part of the warehouse a table belongs to: staging, star or analytics."""
         if table not in self.transforms:
             return STAGING
-        folder = self.transforms[table].script.path.parent.name
-        return STAR if folder == _TRANSFORMS else folder
+        return STAR if self.transforms[table].script.path.parent.name == _TRANSFORMS else ANALYTICS
 
     def files_of(self, table: str) -> tuple[Path, ...]:
         """The SQL files that declare and make a table."""
         declared = self.folder / "tables" / f"{table}.sql"
-        made = (self.transforms[table].script.path,) if table in self.transforms else ()
-        return (declared, *made)
+        if table not in self.transforms:
+            return (declared,)
+        made = self.transforms[table].script.path
+        return (declared, made) if self.layer_of(table) == STAR else (made,)
+
+    def tables_of(self, layer: str) -> tuple[str, ...]:
+        """The tables of a layer; derived ones in the order in which they are made."""
+        names = (*(name for name in self.tables if name not in self.transforms), *self.transforms)
+        return tuple(name for name in names if self.layer_of(name) == layer)
 
     def code_version(self, table: str) -> str:
         """Changes whenever the table, its transform or a check that must pass for it does."""
@@ -100,8 +106,8 @@ def read_catalogue(sql_folder: Path = SQL_FOLDER, sources: Sequence[Source] = SO
     Raises:
         SparkifyError: naming the file that is not as it must be, and what to do.
     """
-    tables = load_tables(sql_folder / "tables")
-    found = transforms.find_transforms(tables, sql_folder / _TRANSFORMS)
+    tables = load_tables(sql_folder / "tables", sql_folder / ANALYTICS)
+    found = transforms.find_transforms(tables, sql_folder / _TRANSFORMS, sql_folder / ANALYTICS)
     scopes = {name: _staging_scope(source) for name, source in _by_table(sources).items()}
     scopes |= {name: scope for name, t in found.items() if (scope := t.scope())}
     scopes |= {name: Scope("key", "SELECT key FROM loading") for name in _ledger_tables(tables)}

@@ -6,7 +6,8 @@ A transform file (`sql/transforms/<table>.sql`) holds statements by name:
     changed by <source>     notes keys there; run on a source's rows before and after they change
     delete, insert, …       what makes the rows, in the order of the file
 
-A file of nothing but an `insert` is made whole every time one of its sources changed.
+A file of nothing but an `insert` is made whole every time one of its sources changed. One of
+`sql/analytics` declares its table as well, above its statements.
 """
 
 import re
@@ -29,6 +30,7 @@ from sparkify_dagster.warehouse.scripts import (
 
 _PENDING_COLUMN = re.compile(r"CREATE TABLE IF NOT EXISTS pending_\w+\s*\(\s*(\w+)", re.IGNORECASE)
 _READ = re.compile(r"\b(?:FROM|JOIN)\s+([^\s(),;]+)(?:\s+(?:AS\s+)?\w+)?\s*(,?)", re.IGNORECASE)
+_CREATE = re.compile(r"CREATE TABLE\b", re.IGNORECASE)
 _NOT_A_READ = re.compile(r"EXTRACT\s*\([^)]*\)|--[^\n]*|'[^']*'", re.IGNORECASE)
 _LOCAL_NAME = re.compile(r"(?:\bWITH|,)\s+([a-z_][a-z0-9_]*)\s+AS\s*\(", re.IGNORECASE)
 _VERBS = ("INSERT", "DELETE", "UPDATE")
@@ -71,13 +73,14 @@ class Transform:
         return Scope(self.key, f"SELECT {self.key} FROM {self.pending}") if self.key else None
 
 
-def find_transforms(tables: Mapping[str, Table], folder: Path) -> dict[str, Transform]:
+def find_transforms(tables: Mapping[str, Table], *folders: Path) -> dict[str, Transform]:
     """All transforms by table, each after the tables that it reads or refers to.
 
     Raises:
         ScriptError: if a file belongs to no table, has no insert, or tables need each other.
     """
-    found = {path.stem: _read(path, tables) for path in sorted(folder.glob("*.sql"))}
+    files = [path for folder in folders for path in sorted(folder.glob("*.sql"))]
+    found = {path.stem: _read(path, tables) for path in files}
     ordered: dict[str, Transform] = {}
     while len(ordered) < len(found):
         ready = [
@@ -88,7 +91,8 @@ def find_transforms(tables: Mapping[str, Table], folder: Path) -> dict[str, Tran
         ]
         if not ready:
             rest = ", ".join(sorted(found.keys() - ordered.keys()))
-            raise ScriptError(f"{folder}: these tables need each other: {rest}. Break the circle.")
+            place = found[min(found.keys() - ordered.keys())].script.path.parent
+            raise ScriptError(f"{place}: these tables need each other: {rest}. Break the circle.")
         ordered |= {name: found[name] for name in ready}
     return ordered
 
@@ -104,11 +108,7 @@ def _read(path: Path, tables: Mapping[str, Table]) -> Transform:
         raise ScriptError(
             f"{path}: there is no table '{path.stem}'. Add sql/tables/{path.name}, or rename."
         )
-    script = read_script(path)
-    if "" in script.statements:
-        script = Script(
-            path, script.description, script.properties, {"insert": script.statements[""]}
-        )
+    script = _statements_named(read_script(path))
     if "insert" not in script.statements:
         raise ScriptError(
             f"{path}: there is no '-- name: insert'. Name the statement that inserts."
@@ -122,6 +122,15 @@ def _read(path: Path, tables: Mapping[str, Table]) -> Transform:
     if "pending" in script.statements:
         _check_pending(path, transform)
     return transform
+
+
+def _statements_named(script: Script) -> Script:
+    """Without the table that a file may begin with; what stands alone is the insert."""
+    statements = dict(script.statements)
+    first = statements.pop("", None)
+    if first is not None and not _CREATE.match(first):
+        statements = {"insert": first, **statements}
+    return Script(script.path, script.description, script.properties, statements)
 
 
 def _names_read(path: Path, statement: str, tables: Mapping[str, Table]) -> set[str]:
