@@ -4,6 +4,7 @@ A transform file (`sql/transforms/<table>.sql`) holds statements by name:
 
     pending                 CREATE TABLE of `pending_<table>`, the keys to be made anew
     changed by <source>     notes keys there; run on a source's rows before and after they change
+                            (those are `loading`'s, or `pending_<source>`'s of a derived source)
     delete, insert, …       what makes the rows, in the order of the file
 
 A file of nothing but an `insert` is made whole every time one of its sources changed. One of
@@ -113,7 +114,11 @@ def _read(path: Path, tables: Mapping[str, Table]) -> Transform:
         raise ScriptError(
             f"{path}: there is no '-- name: insert'. Name the statement that inserts."
         )
-    read = {name for text in script.statements.values() for name in _names_read(path, text, tables)}
+    read = {
+        name
+        for title, text in script.statements.items()
+        for name in _names_read(path, title, text, tables)
+    }
     reads = tuple(name for name in tables if name in read and name != path.stem)
     transform = Transform(tables[path.stem], script, reads)
     for statement in transform.statements:
@@ -133,10 +138,12 @@ def _statements_named(script: Script) -> Script:
     return Script(script.path, script.description, script.properties, statements)
 
 
-def _names_read(path: Path, statement: str, tables: Mapping[str, Table]) -> set[str]:
+def _names_read(path: Path, title: str, statement: str, tables: Mapping[str, Table]) -> set[str]:
     """The tables in FROM and JOIN; every other name there must be the platform's or local."""
     text = _NOT_A_READ.sub("", statement)
     known = {*tables, *_LOCAL_NAME.findall(text), "loading", f"pending_{path.stem}"}
+    if title.startswith(_CHANGED_BY):  # where the source is derived, its keys are noted like that
+        known.add(f"pending_{title.removeprefix(_CHANGED_BY)}")
     names = set()
     for name, comma in _READ.findall(text):
         if name not in known or comma:
