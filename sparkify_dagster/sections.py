@@ -16,6 +16,7 @@ from sparkify_dagster.config import (
     key,
     lake_file,
     local_file,
+    local_path,
     network,
     number,
     optional,
@@ -247,4 +248,13 @@ class ScheduleSettings:
     daily_load_hour: int = field(metadata=key(number(int, 0, 23), "a whole hour from 0 to 23", "2"))
     reconciliation_hour: int = field(
         metadata=key(number(int, 0, 23), "a whole hour from 0 to 23", "4")
+    )
+
+
+@dataclass(frozen=True)
+class AnalyticsSettings:
+    """``expected`` is the folder of expected results that tables are held against; None: none."""
+
+    expected: Path | None = field(
+        metadata=key(optional(local_path), "nothing, or a folder of this machine")
     )

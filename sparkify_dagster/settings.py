@@ -30,6 +30,7 @@ from sparkify_dagster.config import (
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.sections import (
     LAKE,
+    AnalyticsSettings,
     ClusterSettings,
     DuckDBSettings,
     DwhSettings,
@@ -86,6 +87,7 @@ class Settings:
     schedules: ScheduleSettings
     alerts: AlertSettings
     freshness: FreshnessSettings
+    analytics: AnalyticsSettings
 
 
 KEYS = {
@@ -103,6 +105,7 @@ KEYS = {
     "SCHEDULES": keys_of(ScheduleSettings),
     "ALERTS": keys_of(AlertSettings),
     "FRESHNESS": keys_of(FreshnessSettings),
+    "ANALYTICS": keys_of(AnalyticsSettings),
     "DWH": keys_of(DwhSettings),
 }
 
@@ -154,6 +157,7 @@ def load_settings(
         schedules=ScheduleSettings(**values["SCHEDULES"]),
         alerts=AlertSettings(**values["ALERTS"]),
         freshness=FreshnessSettings(**values["FRESHNESS"]),
+        analytics=AnalyticsSettings(**values["ANALYTICS"]),
     )
 
 

@@ -97,6 +97,7 @@ def test_the_values_of_the_shipped_file_are_the_defaults(folder: Path) -> None:
     assert bare.cluster == shipped.cluster
     assert bare.dwh == shipped.dwh
     assert (bare.alerts, bare.freshness) == (shipped.alerts, shipped.freshness)
+    assert bare.analytics == shipped.analytics
     assert bare.s3.region == shipped.s3.region
 
 
