@@ -13,6 +13,7 @@ from sparkify_dagster.sources import SOURCES, Source
 from sparkify_dagster.tables import Table, load_tables
 from sparkify_dagster.warehouse import transforms
 from sparkify_dagster.warehouse.audits import find_checks
+from sparkify_dagster.warehouse.charting import Chart, parse_chart
 from sparkify_dagster.warehouse.derived_checks import Scope, is_daily
 from sparkify_dagster.warehouse.lake_checks import lake_checks
 from sparkify_dagster.warehouse.line_rules import LineRules
@@ -72,6 +73,14 @@ class Catalogue:
             return self.transforms[table].script.text
         return self.tables[table].source_text
 
+    def chart_of(self, table: str) -> Chart | None:
+        """The chart that the file of a derived table asks for."""
+        if table not in self.transforms:
+            return None
+        script = self.transforms[table].script
+        said = script.properties.get("chart")
+        return parse_chart(script.path, said, self.tables[table]) if said else None
+
     def layer_of(self, table: str) -> str:
         """Which part of the warehouse a table belongs to: staging, star or analytics."""
         if table not in self.transforms:
@@ -113,7 +122,10 @@ def read_catalogue(sql_folder: Path = SQL_FOLDER, sources: Sequence[Source] = SO
     scopes |= {name: Scope("key", "SELECT key FROM loading") for name in _ledger_tables(tables)}
     checks = find_checks(tables, _by_table(sources), scopes, sql_folder / "checks")
     of_lake = (check for source in sources for check in lake_checks(source))
-    return Catalogue(tables, _by_table(sources), found, (*checks, *of_lake), sql_folder)
+    catalogue = Catalogue(tables, _by_table(sources), found, (*checks, *of_lake), sql_folder)
+    for table in found:
+        catalogue.chart_of(table)  # a wrong line is told now, not after the table was made
+    return catalogue
 
 
 def _by_table(sources: Sequence[Source]) -> dict[str, Source]:

@@ -11,6 +11,8 @@ from sparkify_dagster.warehouse import ledger, schema, transforms
 from sparkify_dagster.warehouse.audits import audit
 from sparkify_dagster.warehouse.base import Session, Warehouse
 from sparkify_dagster.warehouse.catalogue import Catalogue
+from sparkify_dagster.warehouse.charting import read_chart
+from sparkify_dagster.warehouse.personal import masked
 from sparkify_dagster.warehouse.reports import CheckOutcome, RefreshReport, Rows
 from sparkify_dagster.warehouse.transforms import Dependents
 
@@ -100,6 +102,7 @@ class Refresher:
         days: Sequence[date],
     ) -> RefreshReport:
         session, by_day = self._session, dict[date, int]()
+        chart = self._catalogue.chart_of(table)
         if written.full and self._catalogue.is_daily(table):
             counted = session.fetch(f"SELECT log_date, COUNT(*) FROM {table} GROUP BY log_date")
             by_day = {day: int(str(n)) for day, n in counted if isinstance(day, date)}
@@ -119,6 +122,7 @@ class Refresher:
             sql=self._catalogue.sql_of(table),
             preview=preview(session, self._catalogue, table, max(by_day, default=None)),
             seconds=0.0,
+            chart=read_chart(session, table, chart) if chart else None,
         )
 
 
@@ -138,7 +142,12 @@ def days_between(days: Days) -> list[date]:
 
 
 def preview(session: Session, catalogue: Catalogue, table: str, day: date | None) -> Rows:
-    """A few rows of a table, of one day where it is daily."""
-    columns = ", ".join(catalogue.tables[table].column_names)
+    """A few rows of a table, of one day where it is daily; what is personal is masked.
+
+    Previews are kept where nobody finds them again, so no name may ever come into one.
+    """
+    declared = catalogue.tables[table]
+    columns = ", ".join(declared.column_names)
     where = " WHERE log_date = :day" if day and catalogue.is_daily(table) else ""
-    return session.rows(f"SELECT {columns} FROM {table}{where} LIMIT {PREVIEW_ROWS}", {"day": day})
+    rows = session.rows(f"SELECT {columns} FROM {table}{where} LIMIT {PREVIEW_ROWS}", {"day": day})
+    return masked(rows, declared.personal)

@@ -8,6 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sparkify_dagster.warehouse.charting import ChartRows
 
 Value = str | int | float | bool | date | datetime | None
 
@@ -25,7 +29,7 @@ class Check:
 
     A check of error severity blocks: it runs inside the transaction that writes the table and
     rolls it back. `by_day` says that the offending rows carry `log_date`, so that results are
-    told day by day.
+    told day by day. Values of `personal` columns are masked in what is told.
     """
 
     name: str
@@ -34,6 +38,7 @@ class Check:
     severity: Severity
     by_day: bool
     sql: str
+    personal: frozenset[str] = frozenset()
 
     @property
     def blocking(self) -> bool:
@@ -134,6 +139,7 @@ class RefreshReport:
     sql: str
     preview: Rows
     seconds: float
+    chart: "ChartRows | None" = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,132 @@
+"""What the chart of a table shows: the `-- chart:` line of its file, and the rows that it needs.
+
+    -- chart: bar <label> <value>
+    -- chart: line <x> <value>[, <value>…]
+    -- chart: line <x> <value> by <series>
+    -- chart: heatmap <x> <y> <value>
+
+Each name is a column of the table. How it looks is in `charts`.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sparkify_dagster.tables import Column, Table
+from sparkify_dagster.warehouse.base import Session
+from sparkify_dagster.warehouse.reports import Rows
+from sparkify_dagster.warehouse.scripts import ScriptError
+
+BAR, LINE, HEATMAP = "bar", "line", "heatmap"
+FORMS = (
+    "bar <label> <value>",
+    "line <x> <value>[, <value>…]",
+    "line <x> <value> by <series>",
+    "heatmap <x> <y> <value>",
+)
+TOP_BARS = 12
+"""Of bars without an order of their own, the largest."""
+_NEWEST = {BAR: 60, LINE: 800, HEATMAP: 600}
+"""Of bars, points and cells with an order of their own, the last on their axis."""
+_SHAPES = (
+    (BAR, re.compile(r"bar (?P<x>\w+) (?P<values>\w+)")),
+    (LINE, re.compile(r"line (?P<x>\w+) (?P<values>\w+) by (?P<series>\w+)")),
+    (LINE, re.compile(r"line (?P<x>\w+) (?P<values>\w+(?:\s*,\s*\w+)*)")),
+    (HEATMAP, re.compile(r"heatmap (?P<x>\w+) (?P<y>\w+) (?P<values>\w+)")),
+)
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One chart of a table: its kind, and the columns that it shows.
+
+    Several `values`, or one value for each value of `series`, are lines of one chart. `y` is the
+    second axis of a heatmap.
+    """
+
+    kind: str
+    x: Column
+    values: tuple[Column, ...]
+    y: Column | None = None
+    series: Column | None = None
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        return (self.x, *filter(None, (self.y, self.series)), *self.values)
+
+    @property
+    def largest_first(self) -> bool:
+        """Whether bars stand in the order of their values: a text has no order that means more."""
+        return self.kind == BAR and self.x.is_text
+
+
+@dataclass(frozen=True)
+class ChartRows:
+    """A chart with its rows: in the order of `Chart.columns`, and of how many in all."""
+
+    chart: Chart
+    rows: Rows
+    total: int
+
+
+def parse_chart(path: Path, text: str, table: Table) -> Chart:
+    """The chart that the `-- chart:` line of a table's file describes.
+
+    Raises:
+        ScriptError: if the line has none of the forms, or names what cannot be drawn.
+    """
+    said = " ".join(text.split())
+    matches = [(kind, match) for kind, shape in _SHAPES if (match := shape.fullmatch(said))]
+    if not matches:
+        forms = "; ".join(f"chart: {form}" for form in FORMS)
+        raise ScriptError(f"{path}: '-- chart: {said}' is no chart. Write one of: {forms}.")
+    kind, match = matches[0]
+    found = match.groupdict()
+    names = re.split(r"\s*,\s*", found["values"])
+    asked = [found["x"], *filter(None, (found.get("y"), found.get("series"))), *names]
+    known = {column.name: column for column in table.columns}
+    if unknown := [name for name in asked if name not in known]:
+        raise ScriptError(
+            f"{path}: '-- chart: {said}' names {_listed(unknown)}, which {table.name} does not"
+            f" have. Its columns are {_listed(list(known))}."
+        )
+    if len(set(asked)) < len(asked):
+        raise ScriptError(f"{path}: '-- chart: {said}' names a column twice. Name each once.")
+    values = tuple(known[name] for name in names)
+    if texts := [value.name for value in values if not _is_number(value)]:
+        raise ScriptError(
+            f"{path}: '-- chart: {said}' draws {_listed(texts)}, which is no number. Draw columns"
+            " of numbers, and put the others on an axis."
+        )
+    y, series = (known.get(found.get(part) or "") for part in ("y", "series"))
+    return Chart(kind, known[found["x"]], values, y, series)
+
+
+def read_chart(session: Session, table: str, chart: Chart) -> ChartRows:
+    """The rows that a chart shows: a table that has grown long is drawn in part.
+
+    Of bars of texts those are the largest, of everything else the newest (the last on its axis).
+    """
+    names = [column.name for column in chart.columns]
+    if chart.largest_first:
+        order = [f"{chart.values[0].name} DESC NULLS LAST", f"{chart.x.name} NULLS LAST"]
+    else:
+        # what grows is the axis of days or weeks: in a heatmap, the y axis
+        first = (chart.y or chart.x).name
+        order = [f"{n} DESC NULLS LAST" for n in (first, *(n for n in names if n != first))]
+    limit = TOP_BARS if chart.largest_first else _NEWEST[chart.kind]
+    found = session.rows(
+        f"SELECT {', '.join(names)} FROM {table} ORDER BY {', '.join(order)} LIMIT {limit}"
+    )
+    rows = found.rows if chart.largest_first else tuple(reversed(found.rows))
+    total = session.count(f"SELECT COUNT(*) FROM {table}")
+    return ChartRows(chart, Rows(tuple(names), rows), total)
+
+
+def _is_number(column: Column) -> bool:
+    return column.is_integer or column.is_float or column.base_type == "DECIMAL"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names)
