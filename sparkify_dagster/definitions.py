@@ -8,9 +8,9 @@ import warnings
 
 import dagster as dg
 
+from sparkify_dagster.assets.derived import derived_asset
 from sparkify_dagster.assets.sources import lake_assets, ledger_assets
 from sparkify_dagster.assets.staging import staging_asset
-from sparkify_dagster.assets.star import star_asset
 from sparkify_dagster.automation.alerts import alert_sensors
 from sparkify_dagster.automation.cluster import cluster_jobs
 from sparkify_dagster.automation.freshness import with_freshness
@@ -50,7 +50,10 @@ def build_definitions(
                 settings,
                 [
                     *(staging_asset(platform, table, daily, pool) for table in catalogue.sources),
-                    *(star_asset(platform, table, daily, pool) for table in catalogue.transforms),
+                    *(
+                        derived_asset(platform, table, daily, pool)
+                        for table in catalogue.transforms
+                    ),
                 ],
             ),
         ],

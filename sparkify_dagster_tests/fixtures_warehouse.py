@@ -13,7 +13,7 @@ import pytest
 
 from sparkify_dagster.settings import load_settings
 from sparkify_dagster.warehouse import Platform, open_platform
-from sparkify_dagster.warehouse.catalogue import Catalogue
+from sparkify_dagster.warehouse.catalogue import SQL_FOLDER, Catalogue
 
 Json: TypeAlias = dict[str, object]
 TableRows: TypeAlias = dict[str, list[tuple[object, ...]]]
@@ -23,6 +23,8 @@ TABLES = (
     "staging_events", "staging_songs", "users", "user_levels", "time", "artists", "songs",
     "songplays",
 )  # fmt: skip
+ANALYTICS = tuple(sorted(path.stem for path in (SQL_FOLDER / "analytics").glob("*.sql")))
+DAILY_ANALYTICS = ("levels_per_day", "songplays_per_day")
 
 
 def moment(day: date, hour: int = 12, minute: int = 0) -> int:

@@ -15,11 +15,11 @@ from sparkify_dagster.partitions import daily_partitions
 from sparkify_dagster.settings import Settings, load_settings
 from sparkify_dagster.warehouse import Platform, open_platform
 from sparkify_dagster.warehouse.catalogue import SQL_FOLDER, read_catalogue
+from sparkify_dagster_tests.fixtures_warehouse import ANALYTICS, DAILY_ANALYTICS
 
-MADE = {
-    "staging_events", "staging_songs", "songplays", "users", "user_levels", "songs", "artists",
-    "time",
-}  # fmt: skip
+STAR = {"songplays", "users", "user_levels", "songs", "artists", "time"}
+MADE = {"staging_events", "staging_songs", *STAR, *ANALYTICS}
+DAILY = {"staging_events", "songplays", *DAILY_ANALYTICS}
 EXTERNAL = {"log_data", "song_data", "load_files", "load_rejects"}
 
 
@@ -56,7 +56,7 @@ def test_every_asset_explains_itself(graph: AssetGraph) -> None:
         assert node.description, node.key
         assert node.owners, node.key
         assert node.kinds, node.key
-        assert node.group_name in {"sources", "staging", "star"}, node.key
+        assert node.group_name in {"sources", "staging", "star", "analytics"}, node.key
         assert {"layer", "grain"} <= node.tags.keys(), node.key
 
 
@@ -93,17 +93,35 @@ def test_the_graph_goes_from_the_lake_to_songplays(graph: AssetGraph) -> None:
     }  # fmt: skip
 
 
+def test_every_question_is_an_asset_of_its_own_group_behind_the_star(graph: AssetGraph) -> None:
+    found = {
+        node.key.to_user_string() for node in graph.asset_nodes if "analytics" in node.tags["layer"]
+    }
+    assert found == set(ANALYTICS) == names(graph.asset_keys_for_group("analytics"))
+    for name in ANALYTICS:
+        node = graph.get(dg.AssetKey(name))
+        parents = names(set(node.parent_keys))
+        assert parents, name
+        assert parents <= STAR | {"staging_events", "staging_songs"} | found, name
+        assert names(graph.get_ancestor_asset_keys(node.key)) & {"log_data", "song_data"}, name
+        question, _, _ = (node.description or "").partition("\n\n")
+        assert question.endswith("?"), name
+        assert (node.description or "").count(question) == 1, name
+        assert {"sql", "table"} < node.kinds, name
+        assert {key.name for key in node.check_keys} >= {"not_null", "unique_key"}, name
+
+
 def test_the_daily_assets_share_one_partitions_object_and_load_ranges_at_once(
     graph: AssetGraph, small_settings: Settings
 ) -> None:
     daily = daily_partitions(small_settings.partitions)
-    for name in ("log_data", "staging_events", "songplays"):
+    for name in ("log_data", *DAILY):
         assert graph.get(dg.AssetKey(name)).partitions_def is daily
-    for name in ("staging_events", "songplays"):
+    for name in DAILY:
         policy = graph.get(dg.AssetKey(name)).backfill_policy
         assert policy is not None
         assert policy.max_partitions_per_run is None
-    for name in MADE - {"staging_events", "songplays"}:
+    for name in MADE - DAILY:
         assert graph.get(dg.AssetKey(name)).partitions_def is None
 
 

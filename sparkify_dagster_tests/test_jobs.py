@@ -11,18 +11,20 @@ from sparkify_dagster.partitions import daily_partitions
 from sparkify_dagster.settings import Settings
 from sparkify_dagster.warehouse import Platform
 from sparkify_dagster_tests.fixtures_dagster import THREE_DAYS
+from sparkify_dagster_tests.fixtures_warehouse import ANALYTICS
 
 SECOND = date(2018, 11, 2)
 STAGING = {"staging_events", "staging_songs"}
 DIMENSIONS = {"users", "user_levels", "songs", "artists", "time"}
 SELECTED = {
-    "load_lake": STAGING | DIMENSIONS | {"songplays"},
+    "load_lake": STAGING | DIMENSIONS | {"songplays", *ANALYTICS},
     "staging": STAGING,
     "dimensions": DIMENSIONS,
+    "analytics": set(ANALYTICS),
     "checks": set(),
     "create_tables": set(),
 }
-DAILY = {"load_lake", "staging"}
+DAILY = {"load_lake", "staging", "analytics"}
 DAYS = {"a range": THREE_DAYS.tags(), "one day": {"dagster/partition": SECOND.isoformat()}}
 
 
@@ -76,7 +78,7 @@ def test_a_job_materializes_what_it_selects_for_the_days_of_the_run(
     name: str,
     days: str,
 ) -> None:
-    if name in ("dimensions", "checks"):
+    if name in ("dimensions", "analytics", "checks"):
         assert runs.materialize(small_platform, small_instance, days=THREE_DAYS).ok
     job = built.resolve_job_def(name)
     tags = DAYS[days]

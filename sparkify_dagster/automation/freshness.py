@@ -1,4 +1,4 @@
-"""When a staging or star table is overdue: Dagster's freshness policies, made of [FRESHNESS].
+"""When a table is overdue: Dagster's freshness policies, made of [FRESHNESS].
 
 Dagster measures since the last materialization, whatever it wrote. What loads is not known here.
 """
@@ -12,7 +12,7 @@ from sparkify_dagster.settings import Settings
 
 
 def freshness_policy(settings: Settings) -> dg.FreshnessPolicy | None:
-    """The policy of every staging and star table; None for a lake that receives nothing more.
+    """The policy of every table that runs fill; None for a lake that receives nothing more.
 
     Where the settings do not say, a last day says it.
     """

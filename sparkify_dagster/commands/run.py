@@ -16,8 +16,8 @@ from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.ranges import ranges_to_run
 
 if TYPE_CHECKING:
+    from sparkify_dagster.commands.folding import Fold
     from sparkify_dagster.runs import RunResult
-    from sparkify_dagster.settings import Settings
     from sparkify_dagster.warehouse import Platform
     from sparkify_dagster.warehouse.refreshing import Days
     from sparkify_dagster.warehouse.reports import LakeStatus
@@ -32,8 +32,16 @@ class RunFailedError(SparkifyError):
 @click.option("--to", "last", metavar="DAY", help="Load again up to this day (YYYY-MM-DD).")
 @click.option("--select", metavar="TABLES", help="Only these tables: --select songs,artists")
 @click.option("--full", is_flag=True, help="Read every file again and make every table anew.")
+@click.option("--details", is_flag=True, help="A line for each analytics table, not one for all.")
 @click.option("--sample", is_flag=True, help="Fill a lake that holds no file with a sample first.")
-def run(first: str | None, last: str | None, select: str | None, full: bool, sample: bool) -> None:
+def run(
+    first: str | None,
+    last: str | None,
+    select: str | None,
+    full: bool,
+    details: bool,
+    sample: bool,
+) -> None:
     """Bring the warehouse up to date with the lake.
 
     New and changed files are loaded, and every table that depends on them is refreshed, in the
@@ -52,6 +60,7 @@ def run(first: str | None, last: str | None, select: str | None, full: bool, sam
 
     The exit status is 0 only if everything succeeded and no check of error severity failed.
     """
+    from sparkify_dagster.commands.folding import fold_of
     from sparkify_dagster.settings import load_settings
     from sparkify_dagster.warehouse import open_platform
 
@@ -70,8 +79,9 @@ def run(first: str | None, last: str | None, select: str | None, full: bool, sam
         _say_nothing_new(platform, status)
         return
     ranges = [days] if days else ranges_to_run(platform, status, full=full)
-    results = _materialize(settings, platform, ranges, tables, reload=named or full, full=full)
-    _conclude(platform, status, results)
+    fold = fold_of(platform.catalogue, tables, details=details)
+    results = _materialize(platform, ranges, tables, fold, reload=named or full, full=full)
+    _conclude(platform, status, results, fold)
 
 
 def _make_sample(platform: "Platform") -> None:
@@ -98,10 +108,10 @@ def _say_nothing_new(platform: "Platform", status: "LakeStatus") -> None:
 
 
 def _materialize(
-    settings: "Settings",
     platform: "Platform",
     ranges: "Sequence[Days]",
     tables: tuple[str, ...] | None,
+    fold: "Fold",
     *,
     reload: bool,
     full: bool,
@@ -115,11 +125,12 @@ def _materialize(
     from sparkify_dagster.partitions import DayRange, check_range
     from sparkify_dagster.runs import materialize
 
+    settings = platform.settings
     checked: list[DayRange] = [check_range(*days, settings.partitions) for days in ranges]
     results: list[RunResult] = []
     if debugging():
         note(f"DAGSTER_HOME = {settings.home}")
-    with open_instance(settings) as instance, watch() as observer:
+    with open_instance(settings) as instance, watch(fold) as observer:
         for days in checked:
             result = materialize(
                 platform,
@@ -136,7 +147,9 @@ def _materialize(
     return results
 
 
-def _conclude(platform: "Platform", status: "LakeStatus", results: "Sequence[RunResult]") -> None:
+def _conclude(
+    platform: "Platform", status: "LakeStatus", results: "Sequence[RunResult]", fold: "Fold"
+) -> None:
     """Say what happened; end with an error if anything failed."""
     from sparkify_dagster.commands.summary import (
         check_lines,
@@ -147,7 +160,7 @@ def _conclude(platform: "Platform", status: "LakeStatus", results: "Sequence[Run
     from sparkify_dagster.warehouse.reports import Severity
 
     outcomes = [outcome for result in results for outcome in result.outcomes]
-    click.echo(f"\n{closing_table(platform, results)}")
+    click.echo(f"\n{closing_table(platform, results, fold)}")
     warnings = [*check_lines(outcomes, Severity.WARN), *lake_lines(platform, status)]
     failed = check_lines(outcomes, Severity.ERROR)
     for lines in (warnings, failed):

@@ -3,15 +3,17 @@
 Reports of several runs count together. Nothing here asks the warehouse or the lake.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import click
 
+from sparkify_dagster.commands.folding import Fold
 from sparkify_dagster.console import Column, Mark, counted, one_line, table
 from sparkify_dagster.progress import Report
 from sparkify_dagster.runs import RunResult
 from sparkify_dagster.warehouse import Platform
+from sparkify_dagster.warehouse.catalogue import ANALYTICS, STAR
 from sparkify_dagster.warehouse.lake_checks import NO_FILES_GONE
 from sparkify_dagster.warehouse.reports import (
     CheckOutcome,
@@ -32,11 +34,12 @@ _COLUMNS = (
     Column("seconds", number=True),
     Column("checks"),
 )
+NOT_RUN, FAILED = "not run", "FAILED, unchanged"
 
 
 @dataclass
 class AssetLine:
-    """What the runs did to one table."""
+    """What the runs did to one table, or to the tables that share a line."""
 
     reports: list[Report] = field(default_factory=list)
     outcomes: list[CheckOutcome] = field(default_factory=list)
@@ -55,6 +58,16 @@ class AssetLine:
         return sum(r.rows_removed for r in self.reports) - self.replaced
 
     @property
+    def total(self) -> int:
+        """The rows of the table now; of tables that share the line, all of theirs."""
+        return sum({r.table: r.rows_total for r in self.reports}.values())
+
+    @property
+    def well(self) -> bool:
+        """Whether there is nothing to tell but numbers."""
+        return all(outcome.passed for outcome in self.outcomes)
+
+    @property
     def checks(self) -> str:
         failed = sum(outcome.failed_hard for outcome in self.outcomes)
         warned = sum(not outcome.passed for outcome in self.outcomes) - failed
@@ -70,31 +83,56 @@ class AssetLine:
         return [
             name,
             *(f"{n:,}" for n in (self.added, self.replaced, self.removed)),
-            f"{self.reports[-1].rows_total:,}",
+            f"{self.total:,}",
             *([f"{n:,}" for n in files] if loads else ["", ""]),
             f"{sum(r.seconds for r in self.reports):.1f}",
             self.checks,
         ]
 
 
-def closing_table(platform: Platform, results: Sequence[RunResult]) -> str:
-    """One line for each table that the runs were about, in the order of the flow."""
+def closing_table(platform: Platform, results: Sequence[RunResult], fold: Fold) -> str:
+    """One line for each table that the runs were about, in the order of the flow.
+
+    The tables of `fold` that went well share one; so do those that were not run.
+    """
     lines: dict[str, AssetLine] = {}
     states: dict[str, str] = {}
     for result in results:
         for name in result.skipped:
-            states[name] = "not run"
+            states[name] = NOT_RUN
         for name in result.failures:
-            states[name] = "FAILED, unchanged"
+            states[name] = FAILED
         for report in with_also(result.reports.values()):
             lines.setdefault(report.table, AssetLine()).reports.append(report)
         for outcome in result.outcomes:
             lines.setdefault(outcome.check.table, AssetLine()).outcomes.append(outcome)
     catalogue = platform.catalogue
-    order = dict.fromkeys([*catalogue.sources, *catalogue.transforms, *lines])
-    shown = [name for name in order if name in states or (name in lines and lines[name].reports)]
-    rows = [lines.get(name, AssetLine()).cells(name, states.get(name, "-")) for name in shown]
-    return table(_COLUMNS, rows, {8: _coloured})
+    derived = (*catalogue.tables_of(STAR), *catalogue.tables_of(ANALYTICS))
+    order = dict.fromkeys([*catalogue.sources, *derived, *lines])
+    shown = {
+        name: lines.get(name, AssetLine())
+        for name in order
+        if name in states or (name in lines and lines[name].reports)
+    }
+    return table(_COLUMNS, list(_folded(shown, states, fold)), {8: _coloured})
+
+
+def _folded(
+    lines: Mapping[str, AssetLine], states: Mapping[str, str], fold: Fold
+) -> Iterator[list[str]]:
+    """The cells of each line, those that share one in the place of the first of them."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for name, line in lines.items():
+        state = states.get(name, "-")
+        alone = name not in fold or not line.well or state == FAILED
+        groups.setdefault((name if alone else fold.title, state), []).append(name)
+    for (title, state), names in groups.items():
+        together = AssetLine()
+        for name in names:
+            together.reports += lines[name].reports
+            together.outcomes += lines[name].outcomes
+        shown = f"{title} ({len(names)} tables)" if len(names) > 1 else names[0]
+        yield together.cells(shown, state)
 
 
 def with_also(reports: Iterable[Report]) -> Iterator[Report]:

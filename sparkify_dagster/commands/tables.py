@@ -126,7 +126,7 @@ def grant(loader: str, analyst: str, owner: str, keep_public: bool, to_server: b
 
     \b
     loader   loads and refreshes, but makes and drops no table
-    analyst  reads the star and nothing else
+    analyst  reads the star and the analytics, and nothing else
     owner    makes, changes and drops the tables
 
     An empty name leaves a role out. Nobody gets a role by this: grant it to people, such as

@@ -7,7 +7,7 @@ page and the entity-relationship diagram are `docs/data_dictionary.md`.
 from collections.abc import Iterable, Iterator, Mapping
 
 from sparkify_dagster.tables import Column, Reference, Table
-from sparkify_dagster.warehouse.catalogue import STAGING, STAR, Catalogue
+from sparkify_dagster.warehouse.catalogue import ANALYTICS, STAGING, STAR, Catalogue
 from sparkify_dagster.warehouse.lineage import (
     ALL_ROWS,
     FILE_NAME,
@@ -17,7 +17,11 @@ from sparkify_dagster.warehouse.lineage import (
 )
 from sparkify_dagster.warehouse.lineage_sql import LineageError
 
-_TITLES = {STAR: "The star", STAGING: "Staging, and what loads keep about themselves"}
+_TITLES = {
+    STAR: "The star",
+    ANALYTICS: "Analytics: a question a table",
+    STAGING: "Staging, and what loads keep about themselves",
+}
 FILE_NAME_MEANING = "Not a key of the line: the key of its file below the prefix."
 _INTRODUCTION = """\
 # Data dictionary
@@ -52,7 +56,7 @@ def describe_table(catalogue: Catalogue, table: str) -> str:
     declared = catalogue.tables[table]
     parts = [declared.description, f"**Grain:** {declared.grain}"]
     if table in catalogue.transforms:
-        parts.append(f"**Rows:** {catalogue.transforms[table].script.description}")
+        parts += [f"**Rows:** {rows}"] if (rows := _rows(catalogue, table)) else []
     _, trouble = lineage_or_trouble(catalogue, table)
     if trouble:
         parts.append(f"Where the columns come from is not known: {trouble}")
@@ -68,8 +72,11 @@ def filled_by(catalogue: Catalogue, table: str) -> Mapping[str, list[str]]:
 
 
 def er_diagram(catalogue: Catalogue) -> str:
-    """The derived tables with keys and references, in the language of Mermaid."""
-    tables = [catalogue.tables[name] for name in sorted(catalogue.transforms)]
+    """The star with keys and references, in the language of Mermaid.
+
+    What answers a question stands alone: it would hide how the star hangs together.
+    """
+    tables = [catalogue.tables[name] for name in sorted(catalogue.tables_of(STAR))]
     lines = ["erDiagram"]
     lines += [_relation(table, r) for table in tables for r in table.references]
     for table in tables:
@@ -90,6 +97,14 @@ def lineage_or_trouble(catalogue: Catalogue, table: str) -> tuple[Lineage, str]:
 def origins_told(origins: Iterable[Origin]) -> str:
     """`table.column` of each; the number of rows, and the name of a file, in words."""
     return ", ".join(_told(origin) for origin in origins) or "a constant"
+
+
+def _rows(catalogue: Catalogue, table: str) -> str:
+    """How the rows are chosen; a file of both begins with what its table is for."""
+    said = catalogue.transforms[table].script.description
+    if catalogue.layer_of(table) == STAR:
+        return said
+    return " ".join(said.split()).removeprefix(catalogue.tables[table].description).strip()
 
 
 def _told(origin: Origin) -> str:

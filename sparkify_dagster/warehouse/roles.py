@@ -133,10 +133,10 @@ def table_grants(
             statements += _loading(warehouse, dialect, schema, names, roles.loader)
             if dialect.owning and schema == warehouse.schema:
                 statements.append(_statistics(schema, names, roles.loader))
-        star = [name for name in names if name in catalogue.transforms]
-        if roles.analyst and schema == warehouse.schema and star:
+        derived = [name for name in names if name in catalogue.transforms]
+        if roles.analyst and schema == warehouse.schema and derived:
             to = f"TO {dialect.to}{roles.analyst}"
-            statements.append(f"GRANT SELECT ON TABLE {_listed(schema, star)} {to}")
+            statements.append(f"GRANT SELECT ON TABLE {_listed(schema, derived)} {to}")
         if roles.owner:
             statements += _table_ownership(dialect, schema, names, roles.owner)
     return statements

@@ -1,4 +1,4 @@
-"""Derived tables: one asset for each transform, refreshed from the tables it reads.
+"""Derived tables, star and analytics: an asset for each transform, refreshed from what it reads.
 
 What changed and which rows that concerns is tracked in the warehouse itself, so an asset without
 days needs to know nothing about them.
@@ -21,7 +21,7 @@ _RECOMPUTE = dg.Field(
 )
 
 
-def star_asset(
+def derived_asset(
     platform: Platform, table: str, daily: dg.PartitionsDefinition, pool: str | None
 ) -> dg.AssetsDefinition:
     """The asset of one derived table, with its checks."""
@@ -33,7 +33,7 @@ def star_asset(
         deps=catalogue.dependencies(table),
         kinds={"sql"},
         partitions=partitions,
-        code=star_asset,
+        code=derived_asset,
     )
 
     @dg.multi_asset(
