@@ -9,12 +9,12 @@ CREATE TABLE IF NOT EXISTS plays_per_hour (
     plays BIGINT  NOT NULL ENCODE az64,  -- Songs played in that hour, over all days.
     PRIMARY KEY (hour)
 )
--- ALL: a handful of rows.
+-- ALL: at most 24 rows.
 DISTSTYLE ALL
 SORTKEY (hour);
 
 -- name: insert
 INSERT INTO plays_per_hour (hour, plays)
-SELECT CAST(EXTRACT(HOUR FROM start_time) AS INTEGER), COUNT(*)
-FROM songplays
-GROUP BY CAST(EXTRACT(HOUR FROM start_time) AS INTEGER)
+SELECT hour, CAST(SUM(plays) AS BIGINT)
+FROM plays_per_weekday_hour
+GROUP BY hour

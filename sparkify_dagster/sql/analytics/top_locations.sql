@@ -3,7 +3,7 @@
 -- chart: bar location plays
 --
 -- Of locations with equally many plays, the smaller name in byte order comes first. Plays without a
--- location are left out; trailing blanks, which Redshift ignores, do not make another location.
+-- location are left out.
 CREATE TABLE IF NOT EXISTS top_locations (
     place    INTEGER      NOT NULL ENCODE raw,   -- Place in the order of plays, from 1.
     location VARCHAR(256) NOT NULL ENCODE zstd,  -- Metropolitan area of the listeners.
@@ -16,17 +16,11 @@ SORTKEY (place);
 
 -- name: insert
 INSERT INTO top_locations (place, location, plays)
-WITH known AS (
-    SELECT RTRIM(location, ' ') AS location
-    FROM songplays
-    WHERE RTRIM(location, ' ') <> ''
-),
-counted AS (
-    SELECT location, COUNT(*) AS plays FROM known GROUP BY location
-),
-ranked AS (
-    SELECT location, plays, ROW_NUMBER() OVER (ORDER BY plays DESC, location) AS place
-    FROM counted
+WITH ranked AS (
+    SELECT
+        ROW_NUMBER() OVER (ORDER BY plays DESC, location) AS place,
+        location, plays
+    FROM plays_per_location
 )
 SELECT place, location, plays
 FROM ranked
