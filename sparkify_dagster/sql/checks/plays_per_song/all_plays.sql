@@ -1,0 +1,6 @@
+-- The plays of all songs are as many as there are songplays: none is missed or counted twice.
+-- severity: error
+SELECT counted.plays AS counted_plays, found.plays AS songplays
+FROM (SELECT COALESCE(SUM(plays), 0) AS plays FROM plays_per_song) AS counted
+CROSS JOIN (SELECT COUNT(*) AS plays FROM songplays) AS found
+WHERE counted.plays <> found.plays
