@@ -20,6 +20,7 @@ from sparkify_dagster.commands.run import run
 from sparkify_dagster.commands.simulate import simulate
 from sparkify_dagster.commands.tables import tables
 from sparkify_dagster.commands.ui import ui
+from sparkify_dagster.commands.verify import verify
 from sparkify_dagster.console import DEBUG, complain, debugging, replace_unprintable
 from sparkify_dagster.errors import SparkifyError
 
@@ -97,7 +98,7 @@ def sparkify() -> None:
     """
 
 
-for _command in (run, query, simulate, doctor, ui, tables, cluster):
+for _command in (run, query, verify, simulate, doctor, ui, tables, cluster):
     sparkify.add_command(_command)
 _debug_option(sparkify)
 

@@ -20,6 +20,7 @@ from sparkify_dagster.automation.sensors import arrival_sensors
 from sparkify_dagster.automation.tables import create_tables
 from sparkify_dagster.aws_resources import aws_resources
 from sparkify_dagster.checks import ledger_checks
+from sparkify_dagster.checks.expected import expected_checks
 from sparkify_dagster.instance import WAREHOUSE_POOL
 from sparkify_dagster.partitions import daily_partitions
 from sparkify_dagster.progress import Observer, unobserved
@@ -58,9 +59,12 @@ def build_definitions(
             ),
         ],
         asset_checks=[
-            found
-            for spec in ledger
-            if (found := ledger_checks(platform, spec.key.to_user_string(), pool))
+            *(
+                found
+                for spec in ledger
+                if (found := ledger_checks(platform, spec.key.to_user_string(), pool))
+            ),
+            *expected_checks(platform, pool),
         ],
         jobs=[
             *asset_jobs(catalogue),

@@ -464,6 +464,7 @@ GOOD_AND_BAD = {
     ),
     ("PARTITIONS", "LAST_DAY"): (["", "2199-12-31"], ["2018-W44-4", "9999-12-31"]),
     ("LOAD", "MAX_REJECT_RATIO"): (["0", "1", ".5", "1e-3"], ["1%", "-0.1", "1.01", "nan"]),
+    ("ANALYTICS", "EXPECTED"): (["", "a", "/a/b/", "../c d"], ["s3://b/x", ":memory:", "gs://b"]),
     ("ALERTS", "NOTIFY"): (["", "log", "Log, webhook"], ["pager", "log,log", "log,", "log email"]),
     ("ALERTS", "WARNINGS"): (["", "no", "Yes"], ["true", "warn"]),
     ("ALERTS", "UI_URL"): (

@@ -1,6 +1,7 @@
 """A sample lake for a newcomer: the simulator's files where the configured lake holds none.
 
-A lake with files is never touched, and a sample appears whole or not at all.
+A lake with files is never touched, and a sample appears whole or not at all. Beside it lie the
+results that its tables must give, where they are those that were reviewed.
 """
 
 import os
@@ -12,8 +13,12 @@ from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.lake.base import is_data_key
 from sparkify_dagster.simulate import SimulatedLake, Simulation, write_lake
 from sparkify_dagster.warehouse import Platform
+from sparkify_dagster.warehouse.expected import BESIDE_THE_LAKE
 
 DAYS, USERS, SONGS, EVENTS_PER_DAY, SEED = 7, 20, 120, 400, 7
+REVIEWED = Path(__file__).parent.parent / "sample_expected"
+"""The expected results of the sample of `REVIEWED_FIRST_DAY`; other days are another sample."""
+REVIEWED_FIRST_DAY = date(2018, 11, 1)
 
 
 class SampleError(SparkifyError):
@@ -39,11 +44,14 @@ def fill_if_empty(platform: Platform) -> tuple[Path, SimulatedLake] | None:
     draft = folder / f".sample-{os.getpid()}"
     try:
         written = write_lake(draft, simulation)
+        beside = ["log_json_path.json"]
+        if simulation == sample_of(REVIEWED_FIRST_DAY, date.max):
+            shutil.copytree(REVIEWED, draft / BESIDE_THE_LAKE)
+            beside.append(BESIDE_THE_LAKE)
         # The log files come last: a lake that has some has all of its sample.
-        for name in ("log_json_path.json", "song_data", "log_data"):
-            if name.endswith(".json") and (folder / name).exists():
-                continue
-            os.replace(draft / name, folder / name)
+        for name in (*beside, "song_data", "log_data"):
+            if name not in beside or not (folder / name).exists():
+                os.replace(draft / name, folder / name)
     except OSError as error:
         raise SampleError(
             f"The sample lake cannot be put into {folder} ({error.strerror}). Free the place, or"

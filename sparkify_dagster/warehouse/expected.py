@@ -23,11 +23,13 @@ from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.tables import Table
 from sparkify_dagster.tables.model import Column
 from sparkify_dagster.warehouse import csv_text
-from sparkify_dagster.warehouse.catalogue import Catalogue
+from sparkify_dagster.warehouse.catalogue import ANALYTICS, STAR, Catalogue
 from sparkify_dagster.warehouse.csv_text import CsvError
 from sparkify_dagster.warehouse.csv_values import NUMBER, Compared, parse_value
 
 Row = tuple[Compared, ...]
+BESIDE_THE_LAKE = "expected"
+"""The folder beside a lake's prefixes in which a sample has its expected results."""
 
 _TOLERANCE = re.compile(r"#\s*tolerance\b(?:\s+of\s+(?P<column>\w+))?\s*(?P<rest>.*)", re.I)
 _PROBLEMS_SHOWN = 5
@@ -64,7 +66,7 @@ class Folder:
 
     path: Path
     files: Mapping[str, Path]
-    """By table, in the order of the catalogue."""
+    """By table, those of the star first."""
     ignored: Mapping[str, str]
     """By the name of a file: why it is compared with nothing."""
 
@@ -82,7 +84,7 @@ def look_into(folder: Path, catalogue: Catalogue) -> Folder:
             f"The folder of expected results {folder} cannot be read ({error.strerror}). Correct"
             " --expected or [ANALYTICS] EXPECTED."
         ) from None
-    tables = tuple(catalogue.transforms)
+    tables = (*catalogue.tables_of(STAR), *catalogue.tables_of(ANALYTICS))
     files = {table: folder / f"{table}.csv" for table in tables if f"{table}.csv" in names}
     known = {path.name for path in files.values()}
     return Folder(
@@ -99,7 +101,8 @@ def read_expected(path: Path, table: Table) -> Expected:
     try:
         return _parse(path, table, csv_text.read_text(path))
     except CsvError as error:
-        raise ExpectedError(f"{path}: {error}.") from None
+        said = str(error)
+        raise ExpectedError(f"{path}: {said}{'' if said.endswith('?') else '.'}") from None
 
 
 def _parse(path: Path, table: Table, text: str) -> Expected:
