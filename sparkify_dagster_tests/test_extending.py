@@ -5,7 +5,7 @@ import re
 import shutil
 import textwrap
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import pytest
 from sparkify_dagster.definitions import build_definitions
 from sparkify_dagster.instance import open_instance
 from sparkify_dagster.partitions import DayRange
-from sparkify_dagster.runs import materialize
+from sparkify_dagster.runs import RunResult, materialize
 from sparkify_dagster.settings import KEYS, Settings, load_settings
 from sparkify_dagster.simulate import Simulation, write_lake
 from sparkify_dagster.sources import SOURCES, Source
@@ -42,12 +42,11 @@ def declaration_of_the_page() -> Source:
     return Source(**values)
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
+def settings_in(folder: Path) -> Settings:
     """A configuration with a lake of three days."""
-    lake = tmp_path / "lake"
+    lake = folder / "lake"
     write_lake(lake, Simulation(DAYS.first, 3, 20, 30, 200, 7))
-    config = tmp_path / "dwh.cfg"
+    config = folder / "dwh.cfg"
     config.write_text(
         f"[S3]\nLOG_DATA = {lake}/log_data\nSONG_DATA = {lake}/song_data\n"
         "[PARTITIONS]\nFIRST_DAY = 2018-11-01\nLAST_DAY = 2018-11-03\n"
@@ -55,55 +54,98 @@ def settings(tmp_path: Path) -> Settings:
     return load_settings(config, {})
 
 
-@pytest.fixture
-def sql(tmp_path: Path) -> Path:
+def copied_sql(folder: Path) -> Path:
     """A copy of the shipped SQL files, to add to."""
-    return Path(shutil.copytree(SQL_FOLDER, tmp_path / "sql"))
+    return Path(shutil.copytree(SQL_FOLDER, folder / "sql"))
 
 
-@pytest.fixture
-def extended(settings: Settings, sql: Path) -> Platform:
-    """A platform with the page's files beside the shipped ones."""
+@dataclass(frozen=True)
+class Run:
+    """A run of a platform, and what Dagster kept of it."""
+
+    platform: Platform
+    result: RunResult
+    materialized: Mapping[str, dg.AssetMaterialization]
+
+
+@pytest.fixture(scope="module")
+def extended(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A platform with the page's files beside the shipped ones, and its first run."""
+    folder = tmp_path_factory.mktemp("extended")
+    sql = copied_sql(folder)
     for name, text in files_of_the_page().items():
         (sql / name).parent.mkdir(parents=True, exist_ok=True)
         (sql / name).write_text(text)
-    return open_platform(settings, read_catalogue(sql))
+    platform = open_platform(settings_in(folder), read_catalogue(sql))
+    with open_instance(platform.settings) as instance:
+        result = materialize(platform, instance, days=DAYS)
+        assert result.ok, result.message
+        made = {}
+        for table in ("locations", "plays_per_gender"):
+            event = instance.get_latest_materialization_event(dg.AssetKey(table))
+            assert event is not None
+            assert event.asset_materialization is not None
+            made[table] = event.asset_materialization
+    return Run(platform, result, made)
 
 
-def test_the_page_shows_a_table_a_transform_and_a_check() -> None:
+def test_the_page_shows_a_question_and_a_table_with_its_transform_and_a_check() -> None:
     assert sorted(files_of_the_page()) == [
+        "analytics/plays_per_gender.sql",
         "checks/locations/plays_counted.sql",
         "tables/locations.sql",
         "transforms/locations.sql",
     ]
 
 
-def test_files_alone_make_an_asset_with_its_schema_checks_and_rows(extended: Platform) -> None:
-    with open_instance(extended.settings) as instance:
-        result = materialize(extended, instance, days=DAYS)
-        assert result.ok, result.message
-        event = instance.get_latest_materialization_event(dg.AssetKey("locations"))
-    assert event is not None
-    assert event.asset_materialization is not None
-    metadata = event.asset_materialization.metadata
-    schema = metadata["dagster/column_schema"].value
+def test_files_alone_make_an_asset_with_its_schema_checks_and_rows(extended: Run) -> None:
+    schema = extended.materialized["locations"].metadata["dagster/column_schema"].value
     assert [column.name for column in schema.columns] == ["location", "first_play", "plays"]
     assert schema.columns[0].description == (
         "Metropolitan area of the listener. ← songplays.location"
     )
-    ran = {outcome.check.name for outcome in result.reports["locations"].outcomes}
+    ran = {outcome.check.name for outcome in extended.result.reports["locations"].outcomes}
     assert {"not_null", "unique_key", "plays_counted"} <= ran
-    expected = extended.query(
+    expected = extended.platform.query(
         "SELECT location, MIN(start_time) AS first_play, COUNT(*) AS plays FROM songplays"
         " WHERE location IS NOT NULL GROUP BY location ORDER BY location"
     )
-    rows = extended.query("SELECT * FROM locations ORDER BY location")
+    rows = extended.platform.query("SELECT * FROM locations ORDER BY location")
     assert len(rows) > 3
     assert rows.equals(expected)
 
 
-def test_the_new_asset_stands_behind_songplays_in_the_graph(extended: Platform) -> None:
-    graph = build_definitions(extended.settings, extended).resolve_asset_graph()
+def test_one_file_is_a_question_with_its_asset_schema_lineage_checks_and_rows(
+    extended: Run,
+) -> None:
+    schema = extended.materialized["plays_per_gender"].metadata["dagster/column_schema"].value
+    assert {column.name: column.description for column in schema.columns} == {
+        "gender": "F or M, as last seen. ← users.gender",
+        "plays": "Songs played. ← songplays (number of rows)",
+        "listeners": "Listeners who played something. ← songplays.user_id",
+    }
+    ran = {outcome.check.name for outcome in extended.result.reports["plays_per_gender"].outcomes}
+    assert ran == {"not_null", "unique_key"}
+    expected = extended.platform.query(
+        "SELECT gender, COUNT(*) AS plays, COUNT(DISTINCT user_id) AS listeners"
+        " FROM songplays JOIN users USING (user_id) GROUP BY gender ORDER BY gender"
+    )
+    rows = extended.platform.query("SELECT * FROM plays_per_gender ORDER BY gender")
+    assert rows["gender"].tolist() == ["F", "M"]
+    assert rows.equals(expected)
+
+
+def test_the_new_question_stands_in_the_group_of_questions(extended: Run) -> None:
+    built = build_definitions(extended.platform.settings, extended.platform)
+    node = built.resolve_asset_graph().get(dg.AssetKey("plays_per_gender"))
+    assert {key.to_user_string() for key in node.parent_keys} == {"songplays", "users"}
+    assert node.group_name == "analytics"
+    assert (node.description or "").startswith("Who listens more, women or men?")
+    assert node.key in built.resolve_job_def("analytics").asset_layer.selected_asset_keys
+
+
+def test_the_new_asset_stands_behind_songplays_in_the_graph(extended: Run) -> None:
+    graph = build_definitions(extended.platform.settings, extended.platform).resolve_asset_graph()
     node = graph.get(dg.AssetKey("locations"))
     assert {key.to_user_string() for key in node.parent_keys} == {"songplays"}
     assert node.description is not None
@@ -124,9 +166,8 @@ SORTKEY (episode_id);
 """
 
 
-def test_a_declaration_and_a_table_file_are_one_more_source(
-    settings: Settings, sql: Path, tmp_path: Path
-) -> None:
+def test_a_declaration_and_a_table_file_are_one_more_source(tmp_path: Path) -> None:
+    settings, sql = settings_in(tmp_path), copied_sql(tmp_path)
     source = declaration_of_the_page()
     (sql / "tables" / f"{source.table}.sql").write_text(PODCASTS)
     folder = tmp_path / "lake" / source.name

@@ -30,7 +30,8 @@ from sparkify_dagster.warehouse.scripts import (
 )
 
 _PENDING_COLUMN = re.compile(r"CREATE TABLE IF NOT EXISTS pending_\w+\s*\(\s*(\w+)", re.IGNORECASE)
-_READ = re.compile(r"\b(?:FROM|JOIN)\s+([^\s(),;]+)(?:\s+(?:AS\s+)?\w+)?\s*(,?)", re.IGNORECASE)
+_ALIAS = r"(?:\s+(?:AS\s+)?(?!JOIN\b)\w+)?"
+_READ = re.compile(rf"\b(?:FROM|JOIN)\s+([^\s(),;]+){_ALIAS}\s*(,?)", re.IGNORECASE)
 _CREATE = re.compile(r"CREATE TABLE\b", re.IGNORECASE)
 _NOT_A_READ = re.compile(r"EXTRACT\s*\([^)]*\)|--[^\n]*|'[^']*'", re.IGNORECASE)
 _LOCAL_NAME = re.compile(r"(?:\bWITH|,)\s+([a-z_][a-z0-9_]*)\s+AS\s*\(", re.IGNORECASE)
