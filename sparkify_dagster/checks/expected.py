@@ -11,10 +11,10 @@ import dagster as dg
 
 from sparkify_dagster.assets import metadata, outcomes
 from sparkify_dagster.assets.describe import Metadata
-from sparkify_dagster.progress import Checked
+from sparkify_dagster.errors import SparkifyError
+from sparkify_dagster.progress import Checked, Failed
 from sparkify_dagster.resources import PLATFORM, desk_of
 from sparkify_dagster.warehouse import Platform
-from sparkify_dagster.warehouse.base import silent
 from sparkify_dagster.warehouse.verifying import (
     EXPECTED_RESULTS,
     Verdict,
@@ -60,10 +60,15 @@ def _check(table: str, path: Path, pool: str | None) -> dg.AssetChecksDefinition
     )
     def run_check(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         desk = desk_of(context)
-        warehouse = desk.platform.warehouse
-        with warehouse.read(silent) as session:
-            (verdict,) = verify(session, warehouse.schema, desk.platform.catalogue, {table: path})
-        desk.observer(Checked(table, (outcome_of(verdict),)))
+        warehouse, catalogue = desk.platform.warehouse, desk.platform.catalogue
+        name = f"{table}.{EXPECTED_RESULTS}"  # the line of the table itself is told already
+        try:
+            with warehouse.read(context.log.info) as session:
+                (verdict,) = verify(session, warehouse.schema, catalogue, {table: path})
+        except SparkifyError as error:
+            desk.observer(Failed(name, error))
+            raise dg.Failure(str(error), allow_retries=False) from None
+        desk.observer(Checked(name, (outcome_of(verdict),)))
         yield from outcomes.also_without_day(context, [_result(verdict)])
 
     return run_check

@@ -11,7 +11,7 @@ import click
 
 from sparkify_dagster.commands import planning
 from sparkify_dagster.commands.planning import files_in_lake
-from sparkify_dagster.console import counted, debugging, listed, note
+from sparkify_dagster.console import Mark, counted, debugging, listed, note
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.ranges import ranges_to_run
 
@@ -168,6 +168,11 @@ def _conclude(
             click.echo("\n" + "\n".join(lines))
     _raise_failures(results)
     click.echo("\n" + "\n".join(where_next(platform)))
+    if failed:  # and nothing else: those that block are failures
+        raise RunFailedError(
+            f"{counted(len(failed), 'table')} not as expected, marked {Mark.FAIL.text} above;"
+            " published all the same. `sparkify verify` shows the difference."
+        )
 
 
 def _raise_failures(results: "Sequence[RunResult]") -> None:
