@@ -10,9 +10,16 @@ import dagster as dg
 
 from sparkify_dagster.assets.describe import Metadata, column_metadata, place, sql_block
 from sparkify_dagster.assets.storage import file_link, prefix_uri
+from sparkify_dagster.charts import draw
 from sparkify_dagster.progress import Report
 from sparkify_dagster.warehouse import Platform
-from sparkify_dagster.warehouse.reports import CheckOutcome, FileReport, LoadReport, Rows
+from sparkify_dagster.warehouse.reports import (
+    CheckOutcome,
+    FileReport,
+    LoadReport,
+    RefreshReport,
+    Rows,
+)
 
 _NAMES_SHOWN = 50
 
@@ -41,6 +48,8 @@ def once(platform: Platform, report: Report) -> Metadata:
     }
     if report.preview.rows:
         metadata["preview"] = table(report.preview)
+    if isinstance(report, RefreshReport) and report.chart:
+        metadata["chart"] = dg.MetadataValue.md(draw(report.chart).markdown)
     if isinstance(report, LoadReport):
         if report.gone_files:
             metadata["files_gone"] = _names(report.gone_files)

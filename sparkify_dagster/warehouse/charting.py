@@ -25,8 +25,8 @@ FORMS = (
     "line <x> <value> by <series>",
     "heatmap <x> <y> <value>",
 )
-TOP_BARS = 12
-"""Of bars without an order of their own, the largest."""
+LARGEST = 12
+"""Of bars and cells whose texts have no order of their own, so many of the largest."""
 _NEWEST = {BAR: 60, LINE: 800, HEATMAP: 600}
 """Of bars, points and cells with an order of their own, the last on their axis."""
 _SHAPES = (
@@ -57,8 +57,8 @@ class Chart:
 
     @property
     def largest_first(self) -> bool:
-        """Whether bars stand in the order of their values: a text has no order that means more."""
-        return self.kind == BAR and self.x.is_text
+        """Whether the order is that of the values: a text has no order that means more."""
+        return self.kind != LINE and (self.y or self.x).is_text
 
 
 @dataclass(frozen=True)
@@ -106,16 +106,17 @@ def parse_chart(path: Path, text: str, table: Table) -> Chart:
 def read_chart(session: Session, table: str, chart: Chart) -> ChartRows:
     """The rows that a chart shows: a table that has grown long is drawn in part.
 
-    Of bars of texts those are the largest, of everything else the newest (the last on its axis).
+    Of texts those are the largest, of everything else the newest, the last on its axis.
     """
     names = [column.name for column in chart.columns]
     if chart.largest_first:
-        order = [f"{chart.values[0].name} DESC NULLS LAST", f"{chart.x.name} NULLS LAST"]
+        *axes, value = names
+        order = [f"{value} DESC NULLS LAST", *(f"{name} NULLS LAST" for name in axes)]
     else:
         # what grows is the axis of days or weeks: in a heatmap, the y axis
         first = (chart.y or chart.x).name
         order = [f"{n} DESC NULLS LAST" for n in (first, *(n for n in names if n != first))]
-    limit = TOP_BARS if chart.largest_first else _NEWEST[chart.kind]
+    limit = LARGEST if chart.largest_first else _NEWEST[chart.kind]
     found = session.rows(
         f"SELECT {', '.join(names)} FROM {table} ORDER BY {', '.join(order)} LIMIT {limit}"
     )
