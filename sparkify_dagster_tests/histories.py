@@ -240,10 +240,11 @@ def good_fields(line: bytes) -> Json | None:
 def event_row(key: str, f: Json) -> Event:
     time: datetime = instant(int(str(f["ts"])))
     user = int(str(f["userId"])) if f["userId"] else None
+    registration = None if f["registration"] is None else int(f["registration"])
     return Event(
         day_of(key), f["artist"], f["auth"], f["firstName"], f["gender"], f["itemInSession"],
         f["lastName"], f["length"] and float(f["length"]), f["level"], f["location"], f["method"],
-        f["page"], int(f["registration"]), f["sessionId"], f["song"], f["status"], f["ts"],
+        f["page"], registration, f["sessionId"], f["song"], f["status"], f["ts"],
         f["userAgent"], user, time, key,
     )  # fmt: skip
 
