@@ -14,7 +14,7 @@ import pytest
 from sparkify_dagster.warehouse import AuditFailedError, Platform, WarehouseError
 from sparkify_dagster.warehouse.audits import run_check
 from sparkify_dagster.warehouse.base import Session
-from sparkify_dagster.warehouse.catalogue import SQL_FOLDER, read_catalogue
+from sparkify_dagster.warehouse.catalogue import ANALYTICS, SQL_FOLDER, STAR, read_catalogue
 from sparkify_dagster.warehouse.reports import Check, Severity
 from sparkify_dagster_tests.fixtures_engines import EngineUnderTest
 from sparkify_dagster_tests.fixtures_warehouse import (
@@ -102,7 +102,52 @@ BAD_DATA: dict[tuple[str, str], list[str]] = {
         "UPDATE user_levels SET valid_to = valid_from WHERE valid_to IS NOT NULL",
         "DELETE FROM user_levels WHERE user_id = 1 AND is_current",
     ],
-}
+    ("songplays_per_day", "all_plays"): [
+        f"UPDATE songplays_per_day SET songplays = songplays + 1 WHERE {ON_DAY}",
+        f"DELETE FROM songplays_per_day WHERE {ON_DAY}",
+    ],
+    ("levels_per_day", "all_plays"): [
+        f"UPDATE levels_per_day SET plays = plays + 1 WHERE {ON_DAY} AND level = 'paid'",
+        f"DELETE FROM levels_per_day WHERE {ON_DAY}",
+    ],
+    ("levels_per_day", "accepted_level"): [
+        f"UPDATE levels_per_day SET level = 'gold' WHERE {ON_DAY} AND level = 'paid'"
+    ],
+    ("level_changes", "references_users"): ["UPDATE level_changes SET user_id = 9"],
+    ("level_changes", "two_levels"): ["UPDATE level_changes SET from_level = to_level"],
+    ("active_listeners", "every_day"): [f"DELETE FROM active_listeners WHERE day = DATE '{DAY}'"],
+    ("active_listeners", "wider_windows"): [
+        "UPDATE active_listeners SET users_7_days = 0",
+        "UPDATE active_listeners SET users_30_days = 1",
+        "UPDATE active_listeners SET users = -1",
+    ],
+    ("new_and_returning_listeners", "new_once"): [
+        "UPDATE new_and_returning_listeners SET new_users = 1"
+    ],
+    ("weekly_retention", "whole_at_first"): [
+        "UPDATE weekly_retention SET users = 1 WHERE weeks_since = 0",
+        "UPDATE weekly_retention SET share = 0.5 WHERE weeks_since = 0",
+        "UPDATE weekly_retention SET share = 1.5 WHERE weeks_since = 1",
+        "UPDATE weekly_retention SET weeks_since = -1 WHERE weeks_since = 1",
+    ],
+    ("before_level_changes", "all_changes"): [
+        "UPDATE before_level_changes SET changes = 2",
+        "DELETE FROM before_level_changes",
+    ],
+} | {
+    (table, "all_plays"): [f"UPDATE {table} SET plays = plays + 1"]
+    for table in (
+        "plays_per_level", "plays_per_location", "plays_per_song", "plays_per_week",
+        "plays_per_weekday_hour", "sessions_per_day",
+    )
+} | {
+    (table, f"accepted_{column}"): [f"UPDATE {table} SET {column} = 'gold'"]
+    for table, column in (
+        ("plays_per_level", "level"), ("level_changes", "from_level"),
+        ("level_changes", "to_level"), ("before_level_changes", "from_level"),
+        ("before_level_changes", "to_level"),
+    )
+}  # fmt: skip
 """Statements by table and check; each alone breaks the rule, on DAY where the check is by day."""
 
 BAD_LAKE: dict[tuple[str, str], Callable[[FolderLake], object]] = {
@@ -122,6 +167,8 @@ def bad_data(check: Check) -> list[str]:
     table = CATALOGUE.tables[check.table]
     if check.name == "not_null":
         required = [column.name for column in table.columns if not column.nullable]
+        if CATALOGUE.layer_of(table.name) == ANALYTICS:
+            required = required[-1:]  # one column of each will do: the check is derived
         where = f"WHERE {ON_DAY}" if check.by_day else ""
         # A table made of a query has no NOT NULL, and Redshift cannot take one back.
         return [
@@ -148,7 +195,9 @@ CASES = [
 def good_lake(tmp_path_factory: pytest.TempPathFactory) -> FolderLake:
     """Ten days; listener 1 becomes paid on the last, where one line of a hundred is bad."""
     lake = FolderLake(tmp_path_factory.mktemp("audits") / "lake")
-    lake.put_songs("s", song(), song(song_id="S2", artist_id="A2", title="Hysteria"))
+    lake.put_songs(
+        "s", song(artist_location="Lyon"), song(song_id="S2", artist_id="A2", title="Hysteria")
+    )
     for day in DAYS:
         level = "paid" if day == DAY else "free"
         lake.put_events(
@@ -235,6 +284,9 @@ EVERYTHING_CHANGED = (
     "INSERT INTO pending_time SELECT start_time FROM time WHERE start_time IS NOT NULL",
     "INSERT INTO pending_songs VALUES ('S1'), ('S2')",
     "INSERT INTO pending_artists VALUES ('A1'), ('A2')",
+    f"INSERT INTO pending_songplays_per_day VALUES (DATE '{DAY}')",
+    f"INSERT INTO pending_levels_per_day VALUES (DATE '{DAY}')",
+    "INSERT INTO pending_level_changes VALUES (1), (9)",
 )
 
 
@@ -275,7 +327,7 @@ def always_failing(sql_folder: Path, table: str, *, severity: str = "error") -> 
     return path
 
 
-@pytest.mark.parametrize("table", CATALOGUE.transforms)
+@pytest.mark.parametrize("table", [*CATALOGUE.tables_of(STAR), "songplays_per_day", "top_songs"])
 def test_a_failed_audit_keeps_the_old_rows_and_the_work_for_the_next_run(
     table: str,
     engine: EngineUnderTest,
