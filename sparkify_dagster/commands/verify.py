@@ -45,7 +45,7 @@ def verify(tables: tuple[str, ...], given: Path | None) -> None:
       sparkify verify
       sparkify verify --expected my_results
       sparkify verify top_songs users
-      sparkify query "SELECT * FROM users" --format csv > my_results/users.csv
+      sparkify query users --out my_results/users.csv
 
     The exit status is 0 only if every table that has a file holds exactly the rows of its file.
     """

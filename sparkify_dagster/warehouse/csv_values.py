@@ -54,8 +54,11 @@ def _integer(cell: str) -> int:
 
 
 def _double(cell: str) -> float:
-    if not NUMBER.fullmatch(cell) and not re.fullmatch(r"[-+]?(nan|inf(inity)?)", cell, re.I):
+    number = NUMBER.fullmatch(cell)
+    if not number and not re.fullmatch(r"[-+]?(nan|inf(inity)?)", cell, re.I):
         raise ValueError
+    if number and math.isinf(float(cell)):
+        raise ValueError  # it is too large to be one
     return _float(float(cell), "DOUBLE PRECISION")
 
 
@@ -68,7 +71,7 @@ def _float(value: float, kind: str) -> float:
     if math.isnan(value):
         return math.nan
     if kind == "REAL" and math.isfinite(value):
-        return float(struct.unpack("f", struct.pack("f", value))[0])
+        return float(struct.unpack("<f", struct.pack("<f", value))[0])
     return value
 
 
