@@ -25,6 +25,7 @@ from sparkify_dagster.warehouse.dictionary import (
     origins_told,
 )
 from sparkify_dagster.warehouse.lineage import ALL_ROWS, FILE_NAME, Lineage, Origin, row_columns
+from sparkify_dagster.warehouse.personal import MASK
 
 Metadata = dict[str, RawMetadataValue]
 OWNERS = ("team:data-platform",)
@@ -39,7 +40,7 @@ def column_schema(catalogue: Catalogue, name: str) -> dg.TableSchema:
         dg.TableColumn(
             name=column.name,
             type=column.type,
-            description=column.description + _arrow("←", lineage.get(column.name, ())),
+            description=_meaning(column) + _arrow("←", lineage.get(column.name, ())),
             constraints=dg.TableColumnConstraints(
                 nullable=column.nullable,
                 unique=table.primary_key == (column.name,),
@@ -156,6 +157,12 @@ def code_references(
 
 def sql_block(sql: str) -> dg.MarkdownMetadataValue:
     return dg.MetadataValue.md(f"```sql\n{sql.strip()}\n```")
+
+
+def _meaning(column: Column) -> str:
+    if not column.personal:
+        return column.description
+    return f"{column.description} Personal: shown as {MASK} in previews and samples."
 
 
 def _arrow(arrow: str, origins: Sequence[Origin]) -> str:

@@ -210,3 +210,5 @@ def _announcement(removal: "Removal", location: str) -> Iterable[str]:
         yield f"  the schema {removal.state_schema}"
     if removal.strangers:
         yield f"What the platform did not make stays: {listed(removal.strangers)}."
+    if removal.kept:
+        yield f"{listed(removal.kept)} stays, so that who was forgotten does when days are loaded."

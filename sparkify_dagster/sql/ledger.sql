@@ -3,7 +3,8 @@
 -- `stale` names derived tables whose sources changed; `refreshed` those that were built, and from
 -- which text; `unknown_keys` counts the JSON keys that no column takes.
 -- `made` names the tables that the platform made, with a mark of the shape it made them in;
--- `granted` the roles that `sparkify tables grant` set up.
+-- `granted` the roles that `sparkify tables grant` set up. `forgotten_users` names those whose
+-- personal data is left out, whatever is loaded; nothing else would know them on the next load.
 
 -- name: create loading
 CREATE TABLE IF NOT EXISTS loading (
@@ -29,6 +30,11 @@ CREATE TABLE IF NOT EXISTS made (table_name VARCHAR(127) NOT NULL, shape VARCHAR
 
 -- name: create granted
 CREATE TABLE IF NOT EXISTS granted (purpose VARCHAR(16) NOT NULL, role_name VARCHAR(127) NOT NULL)
+
+-- name: create forgotten_users
+CREATE TABLE IF NOT EXISTS forgotten_users (
+    user_id BIGINT NOT NULL, forgotten_at TIMESTAMP NOT NULL, run_id VARCHAR(64) NOT NULL
+)
 
 -- name: current files
 SELECT key, etag, day, loaded_at
@@ -122,3 +128,23 @@ SELECT purpose, role_name FROM granted
 -- name: forget granted
 DELETE FROM granted
 WHERE purpose = :purpose
+
+-- name: forgotten users
+SELECT user_id, forgotten_at, run_id
+FROM forgotten_users
+ORDER BY forgotten_at, user_id
+
+-- name: note forgotten
+INSERT INTO forgotten_users (user_id, forgotten_at, run_id)
+VALUES (:user_id, :forgotten_at, :run_id)
+
+-- name: texts in quarantine
+SELECT key, line, reason, raw_line
+FROM load_rejects
+WHERE table_name = :table_name
+  AND raw_line IS NOT NULL
+
+-- name: clear texts in quarantine
+DELETE FROM load_rejects
+WHERE table_name = :table_name
+  AND raw_line IS NOT NULL

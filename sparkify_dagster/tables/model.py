@@ -33,8 +33,9 @@ JSON_STYLES = ("camelCase", "snake_case")
 class Column:
     """One column.
 
-    ``platform`` marks a column of a JSON table that the platform fills itself; without ``encode``
-    Redshift chooses the encoding.
+    ``platform`` marks a column of a JSON table that the platform fills itself, ``personal`` one
+    that says who a person is: it is emptied when they are forgotten, and not shown in previews.
+    Without ``encode`` Redshift chooses the encoding.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Column:
     accepted: tuple[str, ...] = ()
     encode: str | None = None
     platform: bool = False
+    personal: bool = False
 
     def __post_init__(self) -> None:
         check_identifier(self.name, "column")
@@ -128,7 +130,7 @@ class Table:
     """One table, as its file says it.
 
     ``json_style`` is set where rows come from JSON. ``indexes`` are columns by which parts of the
-    table are looked up, beside its sort key.
+    table are looked up, beside its sort key. ``person`` is the column that says whose row it is.
     """
 
     name: str
@@ -143,6 +145,7 @@ class Table:
     indexes: tuple[str, ...]
     json_style: str | None
     source_text: str
+    person: str | None = None
 
     def __post_init__(self) -> None:
         check_identifier(self.name, "table")
@@ -153,6 +156,7 @@ class Table:
         self._check_columns()
         self._check_distribution()
         self._check_json()
+        self._check_person()
 
     def _check_columns(self) -> None:
         names = self.column_names
@@ -206,6 +210,29 @@ class Table:
                     "VARCHAR, an integer or a float, or mark it (platform)"
                 )
         self._check_distinct("the JSON keys", tuple(key for _, key in self.json_columns))
+
+    def _check_person(self) -> None:
+        if self.personal and self.person is None:
+            raise TableError(
+                f"column {self.personal[0]!r} is marked (personal), but nothing says whose it is: "
+                "add a line `-- person: column` to the header"
+            )
+        if self.person is None:
+            return
+        self._check_key("`-- person:`", (self.person,))
+        if not self.column(self.person).is_integer:
+            raise TableError(f"column {self.person!r} tells persons apart: make it a whole number")
+        for name in self.personal:
+            if not self.column(name).nullable or name == self.person:
+                raise TableError(
+                    f"column {name!r} is marked (personal) and cannot be emptied: allow NULL, and "
+                    "let another column say whose row it is"
+                )
+
+    @property
+    def personal(self) -> tuple[str, ...]:
+        """The columns that are emptied when the person of a row is forgotten."""
+        return tuple(column.name for column in self.columns if column.personal)
 
     @property
     def column_names(self) -> tuple[str, ...]:

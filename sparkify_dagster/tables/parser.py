@@ -3,6 +3,7 @@
     -- What the table is for.
     -- grain: one listener
     -- json: camelCase                     (only where rows come from JSON lines)
+    -- person: user_id                     (whose row it is, where columns are marked (personal))
     -- index: gender, level                (beside the sort key, where an engine has indexes)
     --
     -- Notes, any number of lines.
@@ -38,6 +39,7 @@ _TAIL = re.compile(
 )
 _ACCEPTED = re.compile(r"One of: (.+)\.")
 _PLATFORM = re.compile(r"\s*\(platform\)")
+_PERSONAL = re.compile(r"\s*\(personal\)")
 
 
 @dataclass(slots=True)
@@ -55,6 +57,7 @@ class _Draft:
     dist_key: str | None = None
     sort_key: tuple[str, ...] = ()
     indexes: tuple[str, ...] = ()
+    person: str | None = None
     comma: bool = True
     complete: bool = False
 
@@ -91,6 +94,7 @@ def parse_table(text: str) -> Table:
         indexes=draft.indexes,
         json_style=draft.json_style,
         source_text=text,
+        person=draft.person,
     )
 
 
@@ -108,6 +112,8 @@ def _read_header(draft: _Draft, code: str, comment: str) -> bool:
         draft.json_style = value.strip()
     elif colon and word == "index":
         draft.indexes = _names(value)
+    elif colon and word == "person":
+        draft.person = value.strip()
     elif comment and not draft.grain:
         draft.purpose.append(comment)
     return False
@@ -169,10 +175,11 @@ def _column(match: re.Match[str], comment: str) -> Column:
         name=match["name"],
         type=re.sub(r"\s*([(),])\s*|\s+", lambda gap: gap[1] or " ", match["type"].upper()),
         nullable=match["required"] is None,
-        description=_PLATFORM.sub("", comment),
+        description=_PERSONAL.sub("", _PLATFORM.sub("", comment)),
         accepted=_names(accepted[1]) if accepted else (),
         encode=match["encode"].lower() if match["encode"] else None,
         platform=_PLATFORM.search(comment) is not None,
+        personal=_PERSONAL.search(comment) is not None,
     )
 
 

@@ -18,12 +18,14 @@ from sparkify_dagster.sources import Source
 from sparkify_dagster.tables import Table
 from sparkify_dagster.warehouse.base import Session
 from sparkify_dagster.warehouse.derived_checks import Scope, derived_checks, is_daily
+from sparkify_dagster.warehouse.personal import masked
 from sparkify_dagster.warehouse.reports import Check, CheckOutcome, Rows, Severity
 from sparkify_dagster.warehouse.scripts import ScriptError, incremental, read_script, whole
 
 SAMPLE_ROWS = 10
 _SEVERITIES = {severity.value: severity for severity in Severity}
 _EVERY_SOURCE = "every_source"
+_WORD = re.compile(r"\w+")
 _DATED = re.compile(r"\s*-- dated\b")
 
 
@@ -69,7 +71,7 @@ def find_checks(
             raise ScriptError(
                 f"{path}: there is no table '{path.name}'. Rename the folder after a table."
             )
-    return tuple(found.values())
+    return tuple(_knowing_personal(check, tables) for check in found.values())
 
 
 def run_check(
@@ -85,7 +87,7 @@ def run_check(
     if days is not None and check.by_day:
         sql = f"SELECT * FROM (\n{sql}\n) AS offending WHERE log_date BETWEEN :first AND :last"
         params = {"first": days[0], "last": days[1]}
-    sample = session.rows(sql, params, limit=SAMPLE_ROWS + 1)
+    sample = masked(session.rows(sql, params, limit=SAMPLE_ROWS + 1), check.personal)
     if not sample.rows:
         return CheckOutcome(check, 0, {}, sample)
     by_day: dict[date, int] = {}
@@ -142,6 +144,12 @@ def refuse_failed(outcomes: tuple[CheckOutcome, ...]) -> None:
     failed = [outcome for outcome in outcomes if outcome.failed_hard]
     if failed:
         raise AuditFailedError(failed[0].check.table, outcomes)
+
+
+def _knowing_personal(check: Check, tables: Mapping[str, Table]) -> Check:
+    """With the names of the personal columns of every table that it may read."""
+    read = set(_WORD.findall(check.sql)) & tables.keys()
+    return replace(check, personal=frozenset(c for name in read for c in tables[name].personal))
 
 
 def _from_file(path: Path, table: Table) -> Check:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _SKIPPED = re.compile(r"(\d+) record\(s\) could not be loaded")
 _FAILED = re.compile(r"sys_load_error_detail|stl_load_errors", re.IGNORECASE)
+# Reasons are kept and told: none quotes what a line holds, be it a character.
+_QUOTED = re.compile(r",? Value:? '.*?'(?=,|$)")
 _FOUND = """
     SELECT query_id, file_name, line_number, column_name, error_code, error_message
     FROM sys_load_error_detail
@@ -118,7 +120,8 @@ def _is_name_of(url: str, name: str) -> bool:
 
 def _reason(column: object, code: object, message: object) -> str:
     name = str(column or "").strip()
-    return f"{f'{name}: ' if name else ''}{str(message).strip()} ({code})"
+    told = _QUOTED.sub("", str(message).strip())
+    return f"{f'{name}: ' if name else ''}{told} ({code})"
 
 
 def _refused(url: str, told: list[tuple[int, str]], error: Exception) -> SparkifyError:

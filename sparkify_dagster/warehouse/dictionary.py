@@ -28,7 +28,8 @@ _INTRODUCTION = """\
 
 Made of the table files and transforms in `sparkify_dagster/sql` by `make docs`; edit those. The
 Dagster UI shows each table's part on its asset. **comes from** names the columns that a value is
-made from, one step back; what only filters, joins or orders rows is not among them."""
+made from, one step back; what only filters, joins or orders rows is not among them. What is
+**personal** is masked in previews, and emptied when a user is forgotten."""
 
 
 def data_dictionary(catalogue: Catalogue) -> str:
@@ -134,6 +135,7 @@ def _columns(table: Table, lineage: Lineage) -> Iterator[str]:
 def _marks(table: Table, column: Column) -> list[str]:
     marks = ["key"] if column.name in table.primary_key else []
     marks += [f"→ {r.table}" for r in table.references if column.name in r.columns]
+    marks += ["personal"] if column.personal else []
     return marks if column.nullable else [*marks, "required"]
 
 

@@ -12,7 +12,7 @@ from typing import TypeAlias
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.warehouse.base import Session, Warehouse
 from sparkify_dagster.warehouse.catalogue import Catalogue
-from sparkify_dagster.warehouse.schema import creations, look
+from sparkify_dagster.warehouse.schema import FORGOTTEN, creations, look
 
 # Views and materialized views, by way of the rules that they depend on and that depend on tables.
 # `"oid"` stands in quotes because it is a reserved word on Redshift.
@@ -80,6 +80,8 @@ class Removal:
     """The schema of the bookkeeping, if it goes too."""
     strangers: tuple[str, ...]
     """What stays because the platform did not make it, where one would expect it to go."""
+    kept: tuple[str, ...] = ()
+    """What the platform made and keeps: who was forgotten stays so when the lake is loaded."""
 
     def __bool__(self) -> bool:
         return bool(self.tables or self.bookkeeping or self.state_schema)
@@ -111,18 +113,21 @@ def plan_removal(session: Session, warehouse: Warehouse, catalogue: Catalogue) -
     ]
     known = {c.name for c in creations(warehouse, catalogue) if c.schema != warehouse.schema}
     known |= {f"pending_{name}" for name in standing.made}
-    bookkeeping = [name for name in standing.state if name in known]
+    kept = [FORGOTTEN] if FORGOTTEN in standing.state and _is_filled(session, warehouse) else []
+    bookkeeping = [name for name in standing.state if name in known and name not in kept]
     others = [name for name in standing.state if name not in known]
     strangers = [f"{warehouse.state_schema}.{name}" for name in others]
     strangers += [f"{warehouse.schema}.{n}" for n in declared if n in standing.tables.keys() - ours]
+    goes = _state_stands(session, warehouse) and not [*others, *kept]
     removal = Removal(
         tuple(
             Doomed(warehouse.schema, name, rows)
             for name, rows in _counted(session, warehouse, order)
         ),
         tuple(Doomed(warehouse.state_schema, name) for name in bookkeeping),
-        warehouse.state_schema if _state_stands(session, warehouse) and not others else None,
+        warehouse.state_schema if goes else None,
         tuple(strangers),
+        tuple(f"{warehouse.state_schema}.{name}" for name in kept),
     )
     _refuse_dependents(session, warehouse, removal)
     return removal
@@ -140,6 +145,10 @@ def _state_stands(session: Session, warehouse: Warehouse) -> bool:
         "SELECT nspname FROM pg_namespace WHERE nspname = :name", {"name": warehouse.state_schema}
     )
     return bool(found)
+
+
+def _is_filled(session: Session, warehouse: Warehouse) -> bool:
+    return session.count(f"SELECT COUNT(*) FROM {warehouse.state_schema}.{FORGOTTEN}") > 0
 
 
 def _counted(session: Session, warehouse: Warehouse, names: Iterable[str]) -> list[tuple[str, str]]:

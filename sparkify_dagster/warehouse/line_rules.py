@@ -77,6 +77,19 @@ def integer_range(column: Column) -> tuple[int, int]:
     return max(-bound, -EXACT), min(bound - 1, EXACT)
 
 
+def whole_number(value: object) -> int | None:
+    """The whole number that a JSON value is read as, also from text; None for all others."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    if isinstance(value, str) and not _NUMBER.fullmatch(value):
+        return None
+    try:
+        number = float(str(value))
+    except OverflowError:
+        return None
+    return int(number) if math.isfinite(number) and number.is_integer() else None
+
+
 def _fields(line: bytes) -> dict[str, object]:
     try:
         fields = json.loads(

@@ -20,6 +20,7 @@ from sparkify_dagster.warehouse.base import Intake, Session, StagedFile
 from sparkify_dagster.warehouse.line_rules import LineRules
 from sparkify_dagster.warehouse.lines import LineBatch, line_batches
 from sparkify_dagster.warehouse.parsing import Parsed, Rejected, parse
+from sparkify_dagster.warehouse.personal import emptying, shown_line, without_forgotten
 from sparkify_dagster.warehouse.reports import FileReport
 from sparkify_dagster.warehouse.transforms import Dependents
 
@@ -64,6 +65,8 @@ class Load:
     versions: Mapping[str, ledger.Version]
     run_id: str
     max_reject_ratio: float
+    forgotten: frozenset[int] = frozenset()
+    """The users whose personal data is left out."""
 
 
 def load_files(session: Session, load: Load, dependents: Dependents) -> Loaded:
@@ -118,13 +121,26 @@ def _copy(session: Session, load: Load, staged: Sequence[StagedFile], tally: _Ta
             file = staged[copied.index]
             tally.lines[file.key] = copied.rows + len(copied.rejected)
             rejected = [Rejected(copied.index, line, why, None) for line, why in copied.rejected]
-            _quarantine(session, load.source, staged, rejected, tally)
+            _quarantine(session, load, staged, rejected, tally)
     if not tally.lines:
         return
+    _empty_copied(session, load)
     now = {file.key: file.etag for file in load.lake.list()}
     for listed in load.plan.to_read:
         if listed.key in tally.lines and now.get(listed.key) != listed.etag:
             raise changed(load.lake.url(listed.key))
+
+
+def _empty_copied(session: Session, load: Load) -> None:
+    """What the warehouse read itself has the personal data of forgotten users in it."""
+    table = load.rules.table
+    if not load.forgotten or not table.personal:
+        return
+    days = "\n  AND log_date IN (SELECT day FROM loading)" if load.source.dated else ""
+    session.execute(
+        f"{emptying(table, 'SELECT user_id FROM forgotten_users')}{days}"
+        "\n  AND source_file IN (SELECT key FROM loading)"
+    )
 
 
 def _stage(
@@ -139,11 +155,11 @@ def _stage(
     with (
         session.staging(load.rules.table, staged) as intake,
         closing(load.lake.read(files)) as chunks,
-        closing(_ahead(_parsed(load.rules, chunks, files, intake))) as batches,
+        closing(_ahead(_parsed(load, chunks, files, intake))) as batches,
     ):
         for batch, parsed, encoded in batches:
             intake.append(encoded)
-            _quarantine(session, load.source, staged, parsed.rejected, tally)
+            _quarantine(session, load, staged, parsed.rejected, tally)
             for file, lines in batch.counts.items():
                 tally.lines[staged[file].key] += lines
             for (file, key), lines in parsed.unknown_keys.items():
@@ -152,16 +168,21 @@ def _stage(
 
 def _quarantine(
     session: Session,
-    source: Source,
+    load: Load,
     staged: Sequence[StagedFile],
     rejected: Sequence[Rejected],
     tally: _Tally,
 ) -> None:
     """Put lines away at once: a file of nothing but bad lines must not fill the memory."""
+    table = load.rules.table
+
+    def shown(line: Rejected) -> str | None:
+        return shown_line(table, line.raw, load.forgotten)
+
     session.insert(
         "load_rejects",
         ("table_name", "key", "line", "reason", "raw_line"),
-        [(source.table, staged[r.file].key, r.line, r.reason, r.raw) for r in rejected],
+        [(table.name, staged[r.file].key, r.line, r.reason, shown(r)) for r in rejected],
     )
     for line in rejected:
         file = staged[line.file]
@@ -172,11 +193,12 @@ def _quarantine(
 
 
 def _parsed(
-    rules: LineRules, chunks: Iterator[Chunk], files: Sequence[LakeFile], intake: Intake
+    load: Load, chunks: Iterator[Chunk], files: Sequence[LakeFile], intake: Intake
 ) -> Iterator[tuple[LineBatch, Parsed, object]]:
     for batch in line_batches(chunks, files):
-        parsed = parse(rules, batch)
-        yield batch, parsed, intake.encode(parsed.rows)
+        parsed = parse(load.rules, batch)
+        rows = without_forgotten(load.rules.table, parsed.rows, load.forgotten)
+        yield batch, parsed, intake.encode(rows)
 
 
 def _ahead(items: Iterator[_T]) -> Generator[_T, None, None]:

@@ -19,6 +19,7 @@ from sparkify_dagster.warehouse.catalogue import Catalogue, read_catalogue
 from sparkify_dagster.warehouse.engines import open_warehouse
 from sparkify_dagster.warehouse.lake_checks import hold_against_ledger, lake_checks
 from sparkify_dagster.warehouse.loading import Load, Loaded, load_files
+from sparkify_dagster.warehouse.personal import forgotten_ids
 from sparkify_dagster.warehouse.refreshing import (
     Days,
     Refresher,
@@ -34,7 +35,7 @@ from sparkify_dagster.warehouse.reports import (
     LoadReport,
     RefreshReport,
 )
-from sparkify_dagster.warehouse.schema import prepare
+from sparkify_dagster.warehouse.schema import prepare, standing_names
 from sparkify_dagster.warehouse.transforms import Dependents
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Platform:
         self.settings = settings
         self.catalogue = catalogue
         self.warehouse = warehouse
+        self._stood: frozenset[tuple[str, str]] = frozenset()
 
     def lake_uri(self, table: str) -> str:
         """The configured prefix of a staging table's source."""
@@ -89,7 +91,7 @@ class Platform:
         lake = self.lake(table)
 
         def work(session: Session) -> LoadReport:
-            prepare(session, self.warehouse, self.catalogue)
+            self._prepare(session)
             listing = lake.list()
             versions = ledger.current_versions(session, table)
             plan = self._plan(table, listing, versions, days, reload=reload)
@@ -128,7 +130,7 @@ class Platform:
         started = time.monotonic()
 
         def work(session: Session) -> RefreshReport:
-            prepare(session, self.warehouse, self.catalogue)
+            self._prepare(session)
             force = days if recompute else None
             made = Refresher(session, self.warehouse, self.catalogue)
             report = made.refresh(table, force=force, full=full)
@@ -199,6 +201,16 @@ class Platform:
         with self.warehouse.read(notify) as session:
             return session.frame(sql)
 
+    def _prepare(self, session: Session) -> None:
+        """See that every table stands; only the first time, and when one came or went, closely.
+
+        Looking at every column costs more than refreshing a small table does.
+        """
+        if self._stood and self._stood == standing_names(session, self.warehouse):
+            return
+        prepare(session, self.warehouse, self.catalogue)
+        self._stood = standing_names(session, self.warehouse)
+
     def _plan(
         self,
         table: str,
@@ -265,6 +277,7 @@ class Platform:
             versions,
             run_id,
             self.settings.load.max_reject_ratio,
+            forgotten_ids(session),
         )
         loaded = load_files(session, load, dependents)
         dependents.mark_stale()

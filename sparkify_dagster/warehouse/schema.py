@@ -21,11 +21,19 @@ Columns = Mapping[str, tuple[str, ...]]
 QUEUES = {"redshift": "CREATE TABLE IF NOT EXISTS writer (turn INTEGER)"}
 """What writers queue at, on the engines where that is a table of the state schema."""
 
+FORGOTTEN = "forgotten_users"
+"""Who was forgotten: what is dropped and made again must not bring their data back."""
+
 _COLUMNS = """
     SELECT table_name, column_name
     FROM information_schema.columns
     WHERE table_schema = :schema
     ORDER BY table_name, ordinal_position
+"""
+_NAMES = """
+    SELECT table_schema, table_name
+    FROM information_schema.tables
+    WHERE table_schema IN (:schema, :state)
 """
 # Only Redshift is told of foreign keys (see tables/ddl.py). There they are in the way of a DROP.
 _TOLD_OF_FOREIGN_KEYS = {"redshift"}
@@ -101,6 +109,12 @@ def look(session: Session, warehouse: Warehouse) -> Standing:
         noted = session.fetch(ledger.statement("made tables"))
         made |= {str(name): str(shape) for name, shape in noted}
     return Standing(_standing_columns(session, warehouse.schema), state, made)
+
+
+def standing_names(session: Session, warehouse: Warehouse) -> frozenset[tuple[str, str]]:
+    """Schema and name of whatever stands: a far cheaper look than one at the columns."""
+    schemas = {"schema": warehouse.schema, "state": warehouse.state_schema}
+    return frozenset((str(s), str(name)) for s, name in session.fetch(_NAMES, schemas))
 
 
 def prepare(session: Session, warehouse: Warehouse, catalogue: Catalogue) -> tuple[Creation, ...]:

@@ -1,5 +1,6 @@
 -- The fact table: what was listened to, by whom, when and where.
 -- grain: one NextSong event of an identified listener, once however often it was delivered
+-- person: user_id
 CREATE TABLE IF NOT EXISTS songplays (
     songplay_id     VARCHAR(32)   NOT NULL ENCODE zstd,  -- Hash (md5, hex) of the natural key of the event: stable over reloads.
     log_date        DATE          NOT NULL ENCODE raw,   -- Day of the log file that the play came from; the partition.
@@ -10,8 +11,8 @@ CREATE TABLE IF NOT EXISTS songplays (
     artist_id       VARCHAR(32)   ENCODE zstd,           -- Artist of that song; NULL when no song matches.
     session_id      INTEGER       NOT NULL ENCODE az64,  -- Session of the play; unique only together with the listener.
     item_in_session INTEGER       NOT NULL ENCODE az64,  -- Position of the event in its session, from 0.
-    location        VARCHAR(256)  ENCODE zstd,           -- Metropolitan area of the listener.
-    user_agent      VARCHAR(1024) ENCODE zstd,           -- Browser of the listener.
+    location        VARCHAR(256)  ENCODE zstd,           -- Metropolitan area of the listener (personal).
+    user_agent      VARCHAR(1024) ENCODE zstd,           -- Browser of the listener (personal).
     PRIMARY KEY (songplay_id),
     FOREIGN KEY (start_time) REFERENCES time (start_time),
     FOREIGN KEY (user_id) REFERENCES users (user_id),

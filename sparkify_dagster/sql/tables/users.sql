@@ -1,10 +1,11 @@
 -- The listeners, each with the attributes of the latest play by event time.
 -- grain: one listener
+-- person: user_id
 CREATE TABLE IF NOT EXISTS users (
     user_id    INTEGER      NOT NULL ENCODE raw,   -- Identifier of the listener.
-    first_name VARCHAR(128) ENCODE zstd,           -- First name.
-    last_name  VARCHAR(128) ENCODE zstd,           -- Last name.
-    gender     VARCHAR(1)   ENCODE zstd,           -- Gender, where known. One of: F, M.
+    first_name VARCHAR(128) ENCODE zstd,           -- First name (personal).
+    last_name  VARCHAR(128) ENCODE zstd,           -- Last name (personal).
+    gender     VARCHAR(1)   ENCODE zstd,           -- Gender, where known (personal). One of: F, M.
     level      VARCHAR(16)  NOT NULL ENCODE zstd,  -- Subscription at the latest play; earlier ones are in user_levels. One of: free, paid.
     PRIMARY KEY (user_id)
 )
