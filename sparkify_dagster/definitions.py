@@ -13,6 +13,7 @@ from sparkify_dagster.assets.sources import lake_assets, ledger_assets
 from sparkify_dagster.assets.staging import staging_asset
 from sparkify_dagster.automation.alerts import alert_sensors
 from sparkify_dagster.automation.cluster import cluster_jobs
+from sparkify_dagster.automation.forgetting import forgetting
 from sparkify_dagster.automation.freshness import with_freshness
 from sparkify_dagster.automation.jobs import asset_jobs
 from sparkify_dagster.automation.schedules import schedules
@@ -69,6 +70,7 @@ def build_definitions(
         jobs=[
             *asset_jobs(catalogue),
             create_tables(platform, pool),
+            forgetting(platform, pool),
             *cluster_jobs(settings),
         ],
         sensors=[*arrival_sensors(platform), *alert_sensors(settings, catalogue)],
