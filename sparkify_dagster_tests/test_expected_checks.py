@@ -152,7 +152,7 @@ def test_a_warehouse_that_is_not_there_is_one_message(checked: Checked) -> None:
     )
     error = failure.step_failure_data.user_failure_data
     assert error is not None
-    assert "There is no warehouse" in str(error.description)
+    assert "there is no warehouse yet" in str(error.description)
 
 
 def test_a_configured_folder_that_is_missing_is_told_at_once(
