@@ -12,7 +12,7 @@ from sparkify_dagster.console import Column, Mark, counted, listed, one_line, si
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster_tests.fixtures_cli import Project
 
-COMMANDS = ("run", "query", "simulate", "doctor", "ui")
+COMMANDS = ("run", "query", "verify", "simulate", "doctor", "ui")
 HEAVY = ("dagster", "duckdb", "pandas", "pyarrow", "numpy", "boto3", "obstore", "rich")
 LOADED_MODULES = (
     "import sys, atexit\n"

@@ -95,7 +95,8 @@ def _said(verdict: Verdict) -> str:
 
 
 def _metadata(verdict: Verdict) -> Metadata:
-    said: Metadata = {"file": dg.MetadataValue.path(verdict.path)}
+    offending = outcome_of(verdict).offending
+    said: Metadata = {"offending_rows": offending, "file": dg.MetadataValue.path(verdict.path)}
     found = verdict.comparison
     if found is None:
         return said
