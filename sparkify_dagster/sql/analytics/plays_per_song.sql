@@ -55,21 +55,22 @@ deliveries AS (
       AND e.log_date IN (SELECT log_date FROM repeating)
       AND p.log_date IN (SELECT log_date FROM repeating)
 ),
-plays AS (
-    SELECT song, artist
+counted AS (
+    SELECT song, artist, COUNT(*) AS plays
     FROM staging_events
     WHERE page = 'NextSong'
       AND user_id IS NOT NULL
       AND log_date NOT IN (SELECT log_date FROM repeating)
+    GROUP BY song, artist
     UNION ALL
-    SELECT song, artist FROM deliveries WHERE delivery = 1
-),
-named AS (
-    SELECT
-        COALESCE(RTRIM(song, ' '), '') AS song,
-        COALESCE(RTRIM(artist, ' '), '') AS artist
-    FROM plays
+    SELECT song, artist, COUNT(*)
+    FROM deliveries
+    WHERE delivery = 1
+    GROUP BY song, artist
 )
-SELECT song, artist, COUNT(*)
-FROM named
-GROUP BY song, artist
+SELECT
+    COALESCE(RTRIM(song, ' '), ''),
+    COALESCE(RTRIM(artist, ' '), ''),
+    CAST(SUM(plays) AS BIGINT)
+FROM counted
+GROUP BY COALESCE(RTRIM(song, ' '), ''), COALESCE(RTRIM(artist, ' '), '')
