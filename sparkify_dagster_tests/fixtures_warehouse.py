@@ -4,8 +4,12 @@ No test lives here. Rows are compared as sorted tuples, which hold everything a 
 """
 
 import json
-from collections.abc import Iterable, Mapping
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
+from functools import cache
 from pathlib import Path
 from typing import TypeAlias
 
@@ -13,7 +17,7 @@ import pytest
 
 from sparkify_dagster.settings import load_settings
 from sparkify_dagster.warehouse import Platform, open_platform
-from sparkify_dagster.warehouse.catalogue import SQL_FOLDER, Catalogue
+from sparkify_dagster.warehouse.catalogue import SQL_FOLDER, Catalogue, read_catalogue
 
 Json: TypeAlias = dict[str, object]
 TableRows: TypeAlias = dict[str, list[tuple[object, ...]]]
@@ -25,6 +29,8 @@ TABLES = (
 )  # fmt: skip
 ANALYTICS = tuple(sorted(path.stem for path in (SQL_FOLDER / "analytics").glob("*.sql")))
 DAILY_ANALYTICS = ("levels_per_day", "songplays_per_day")
+FEW_QUESTIONS = ("plays_per_level", "songplays_per_day")
+"""One that is made whole, and one by day: what stands for all where a table takes long."""
 
 
 def moment(day: date, hour: int = 12, minute: int = 0) -> int:
@@ -79,6 +85,59 @@ class FolderLake:
         return self.put("song_data", f"A/{name}.json", lines(songs))
 
 
+@cache
+def with_questions(*names: str) -> Catalogue:
+    """The shipped catalogue with these questions alone."""
+    whole = read_catalogue()
+    left_out = set(ANALYTICS) - set(names)
+    return replace(
+        whole,
+        tables={name: t for name, t in whole.tables.items() if name not in left_out},
+        transforms={name: t for name, t in whole.transforms.items() if name not in left_out},
+        checks=tuple(check for check in whole.checks if check.table not in left_out),
+    )
+
+
+def few_questions_sql(folder: Path) -> Path:
+    """A copy of the shipped SQL files, without those of the other questions."""
+    copy = Path(shutil.copytree(SQL_FOLDER, folder))
+    for name in set(ANALYTICS) - set(FEW_QUESTIONS):
+        (copy / "analytics" / f"{name}.sql").unlink()
+        shutil.rmtree(copy / "checks" / name, ignore_errors=True)
+    return copy
+
+
+class _Default:
+    """The catalogue of platforms that name none: the shipped one, or that of `few_questions`."""
+
+    catalogue: Catalogue | None = None
+
+
+@contextmanager
+def _as_marked(node: pytest.Item | pytest.Collector) -> Iterator[None]:
+    before = _Default.catalogue
+    if node.get_closest_marker("few_questions"):
+        _Default.catalogue = with_questions(*FEW_QUESTIONS)
+    yield
+    _Default.catalogue = before
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _questions_of_module(request: pytest.FixtureRequest) -> Iterator[None]:
+    with _as_marked(request.node):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _questions_of_test(request: pytest.FixtureRequest) -> Iterator[None]:
+    with _as_marked(request.node):
+        yield
+
+
+def default_catalogue() -> Catalogue | None:
+    return _Default.catalogue
+
+
 def make_platform(
     folder: Path, lake: Path, catalogue: Catalogue | None = None, **overrides: object
 ) -> Platform:
@@ -91,7 +150,7 @@ def make_platform(
         encoding="utf-8",
     )
     environ = {f"SPARKIFY_{name}": str(value) for name, value in overrides.items()}
-    return open_platform(load_settings(config, environ), catalogue)
+    return open_platform(load_settings(config, environ), catalogue or default_catalogue())
 
 
 def load_all(platform: Platform, *, reload: bool = False) -> None:

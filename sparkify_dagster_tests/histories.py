@@ -15,6 +15,7 @@ from pathlib import Path
 from sparkify_dagster.warehouse import Platform
 from sparkify_dagster_tests.fixtures_engines import EngineUnderTest
 from sparkify_dagster_tests.fixtures_warehouse import (
+    FEW_QUESTIONS,
     FIRST,
     TABLES,
     FolderLake,
@@ -30,7 +31,7 @@ from sparkify_dagster_tests.fixtures_warehouse import (
 from sparkify_dagster_tests.reference_star import Event, Song, instant, reference_star
 
 DAYS = [FIRST + timedelta(n) for n in range(4)]
-DERIVED = TABLES[2:]
+DERIVED = (*TABLES[2:], *FEW_QUESTIONS)
 BAD = (b"null", b"{}", b"[", b'{"a": 1}{"b": 2}', b"caf\xe9")
 Step = tuple[object, ...]
 
@@ -222,7 +223,7 @@ def bookkeeping(platform: Platform) -> dict[str, list[tuple[object, ...]]]:
 
 
 def everything_derived(platform: Platform) -> TableRows:
-    return all_rows(platform) | bookkeeping(platform)
+    return all_rows(platform, (*TABLES, *FEW_QUESTIONS)) | bookkeeping(platform)
 
 
 def day_of(key: str) -> date:

@@ -16,6 +16,8 @@ from sparkify_dagster.warehouse import Platform
 from sparkify_dagster_tests.fixtures_dagster import FIRST, LAST, THREE_DAYS, SmallLake
 from sparkify_dagster_tests.fixtures_warehouse import rows_of
 
+pytestmark = pytest.mark.few_questions
+
 DAILY = ("staging_events", "songplays")
 DAYS = [FIRST + timedelta(n) for n in range((LAST - FIRST).days + 1)]
 

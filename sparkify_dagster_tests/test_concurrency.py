@@ -25,6 +25,8 @@ from sparkify_dagster_tests.fixtures_warehouse import (
 )
 from sparkify_dagster_tests.test_kill import begin, spawn
 
+pytestmark = pytest.mark.few_questions
+
 MEETING = Simulation(FIRST, days=4, users=40, songs=120, events_per_day=1500, seed=5)
 HOLDER = """
 import sys

@@ -11,16 +11,18 @@ from sparkify_dagster.partitions import daily_partitions
 from sparkify_dagster.settings import Settings
 from sparkify_dagster.warehouse import Platform
 from sparkify_dagster_tests.fixtures_dagster import THREE_DAYS
-from sparkify_dagster_tests.fixtures_warehouse import ANALYTICS
+from sparkify_dagster_tests.fixtures_warehouse import FEW_QUESTIONS
+
+pytestmark = pytest.mark.few_questions
 
 SECOND = date(2018, 11, 2)
 STAGING = {"staging_events", "staging_songs"}
 DIMENSIONS = {"users", "user_levels", "songs", "artists", "time"}
 SELECTED = {
-    "load_lake": STAGING | DIMENSIONS | {"songplays", *ANALYTICS},
+    "load_lake": STAGING | DIMENSIONS | {"songplays", *FEW_QUESTIONS},
     "staging": STAGING,
     "dimensions": DIMENSIONS,
-    "analytics": set(ANALYTICS),
+    "analytics": set(FEW_QUESTIONS),
     "checks": set(),
     "create_tables": set(),
 }

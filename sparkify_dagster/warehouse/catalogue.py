@@ -7,6 +7,7 @@ declaration. Nothing here knows a lake or a connection.
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from sparkify_dagster.sources import SOURCES, Source
@@ -102,6 +103,14 @@ class Catalogue:
 
     def code_version(self, table: str) -> str:
         """Changes whenever the table, its transform or a check that must pass for it does."""
+        return self._code_versions[table]
+
+    @cached_property
+    def _code_versions(self) -> Mapping[str, str]:
+        """Every refresh asks for all of them."""
+        return {table: self._code_version(table) for table in self.tables}
+
+    def _code_version(self, table: str) -> str:
         texts = [self.tables[table].source_text]
         if table in self.transforms:
             texts.append(self.transforms[table].script.text)

@@ -57,20 +57,22 @@ class Refresher:
         Raises:
             AuditFailedError: if a blocking check fails.
         """
-        also = tuple(
-            self._make(name, None, full=False)
-            for name in self._catalogue.references_of(table)
-            if read_state(self._session, self._catalogue).is_behind(name)
-        )
-        behind = read_state(self._session, self._catalogue).is_behind(table)
-        if full or force or behind:
-            return replace(self._make(table, force, full=full), also_refreshed=also)
-        unchanged = self._report(table, transforms.Written(False, 0, 0), (), ())
-        return replace(unchanged, also_refreshed=also)
+        also: list[RefreshReport] = []
+        state = read_state(self._session, self._catalogue)
+        for name in self._catalogue.references_of(table):
+            if state.is_behind(name):
+                also.append(self._make(name, state.built, None, full=False))
+                state = read_state(self._session, self._catalogue)
+        if full or force or state.is_behind(table):
+            report = self._make(table, state.built, force, full=full)
+        else:
+            report = self._report(table, transforms.Written(False, 0, 0), (), ())
+        return replace(report, also_refreshed=tuple(also))
 
-    def _make(self, table: str, force: Days | None, *, full: bool) -> RefreshReport:
+    def _make(
+        self, table: str, built: frozenset[str], force: Days | None, *, full: bool
+    ) -> RefreshReport:
         session, transform = self._session, self._catalogue.transforms[table]
-        built = read_state(session, self._catalogue).built
         if table not in built:
             schema.renew(session, self._warehouse, self._catalogue, table)
         full = full or table not in built or transform.key is None

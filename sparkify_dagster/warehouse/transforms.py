@@ -192,8 +192,13 @@ class Dependents:
         ledger.mark_stale(self._session, (t.table.name for t in self._all))
 
     def forget(self) -> None:
-        """Have them made whole: the source changed altogether."""
+        """Have them made whole: the source changed altogether.
+
+        What has no keys to note is made whole anyway, once it is stale.
+        """
         for transform in self._all:
+            if transform.key is None:
+                continue
             self._session.execute(
                 ledger.statement("forget built"), {"table_name": transform.table.name}
             )
