@@ -11,6 +11,7 @@ from sparkify_dagster.settings import load_settings
 from sparkify_dagster.warehouse import Platform, open_platform
 from sparkify_dagster_tests import sample_results
 from sparkify_dagster_tests.fixtures_cli import Project, project_in
+from sparkify_dagster_tests.fixtures_dagster import FIRST
 from sparkify_dagster_tests.test_cli import loaded_modules
 from sparkify_dagster_tests.test_expected import make
 
@@ -123,6 +124,17 @@ def test_before_the_first_run_there_is_nothing_to_compare(project: Project, fold
     done = project.sparkify("verify", "--expected", str(folder))
     assert "sparkify run" in done.error
     assert not project.warehouse.exists()
+
+
+def test_a_table_that_is_behind_what_was_loaded_is_told(loaded: Project, folder: Path) -> None:
+    (folder / "users.csv").write_text(USERS.replace("1,Ada", "1,Eve"))
+    done = loaded.sparkify("verify", "--expected", str(folder))
+    assert "! behind" not in done.out
+    platform = open_platform(load_settings(loaded.folder / "dwh.cfg", {}))
+    platform.load("staging_events", days=(FIRST, FIRST), reload=True, run_id="test")
+    done = loaded.sparkify("verify", "--expected", str(folder))
+    assert "! behind what was loaded: users; `sparkify run` brings it up to date\n" in done.out
+    assert done.error == "1 of 2 tables not as expected: users."
 
 
 def test_verifying_imports_no_dagster(loaded_once: Project, folder: Path) -> None:
