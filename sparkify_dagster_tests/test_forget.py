@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from sparkify_dagster.warehouse import AuditFailedError, Platform
 from sparkify_dagster.warehouse.base import WarehouseError
 from sparkify_dagster.warehouse.catalogue import Catalogue, read_catalogue
+from sparkify_dagster.warehouse.dropping import plan_removal, remove
 from sparkify_dagster.warehouse.forgetting import (
     ForgetError,
     ForgetReport,
@@ -219,6 +220,20 @@ def test_data_that_the_star_refuses_does_not_keep_anybody_from_being_forgotten(
     assert_same_rows(tables_and_quarantine(fresh), tables_and_quarantine(loaded))
 
 
+def test_who_was_forgotten_stays_so_when_the_tables_are_dropped(loaded: Platform) -> None:
+    forget(loaded)
+    warehouse, catalogue = loaded.warehouse, loaded.catalogue
+    with warehouse.write(lambda _: None) as session:
+        removal = plan_removal(session, warehouse, catalogue)
+        assert removal.kept == (f"{warehouse.state_schema}.forgotten_users",)
+        remove(session, removal)
+    assert [who.user_id for who in forgotten_users(loaded)] == [39]
+    assert find_user(loaded, 39).rows == {}
+    load_all(loaded)
+    assert marks_in(loaded) == []
+    assert rows_of(loaded, "SELECT COUNT(*) FROM staging_events WHERE user_id = 39") == [(6,)]
+
+
 def test_what_fails_leaves_everything_as_it_was(
     tmp_path: Path, folder_lake: FolderLake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -273,7 +288,7 @@ def forgetful_histories(draw: st.DrawFn) -> list[Step]:
 
 
 @pytest.mark.slow
-@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
 @given(forgetful_histories())
 def test_any_history_with_forgotten_users_ends_in_the_tables_of_a_fresh_load(
     engine: EngineUnderTest, steps: list[Step]

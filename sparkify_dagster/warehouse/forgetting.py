@@ -236,10 +236,13 @@ class _Forgetting:
         session.execute(ledger.statement("clear loading"))
 
     def _refresh(self) -> Iterator[tuple[str, int]]:
-        """Every derived table that is behind now, each after those that it reads."""
-        refresher = Refresher(self._session, self._platform.warehouse, self._catalogue)
+        """Every derived table that was made and is behind now, each after those that it reads."""
+        session = self._session
+        made = ledger.built_versions(session)
+        refresher = Refresher(session, self._platform.warehouse, self._catalogue)
         for name in self._catalogue.transforms:
-            if read_state(self._session, self._catalogue).is_behind(name):
+            behind = read_state(session, self._catalogue).is_behind(name)
+            if behind and (name in made or session.fetch(f"SELECT 1 FROM {name} LIMIT 1")):
                 yield name, refresher.refresh(name, force=None, full=False).rows_total
 
     def _empty_derived(self, found: Found) -> None:
