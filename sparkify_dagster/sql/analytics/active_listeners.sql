@@ -27,7 +27,7 @@ WITH active_days AS (
 ),
 spells AS (
     SELECT
-        log_date,
+        log_date, user_id,
         LEAD(log_date) OVER (PARTITION BY user_id ORDER BY log_date) AS next_date
     FROM active_days
 ),
@@ -54,15 +54,21 @@ days AS (
 changes AS (
     SELECT day, 0 AS users, 0 AS users_7_days, 0 AS users_30_days FROM days
     UNION ALL
-    SELECT log_date, 1, 1, 1 FROM spells
+    SELECT log_date, COUNT(user_id), COUNT(user_id), COUNT(user_id) FROM spells GROUP BY log_date
     UNION ALL
-    SELECT log_date + 1, -1, 0, 0 FROM spells
+    SELECT log_date + 1, -COUNT(user_id), 0, 0 FROM spells GROUP BY log_date
     UNION ALL
-    SELECT CASE WHEN next_date < log_date + 7 THEN next_date ELSE log_date + 7 END, 0, -1, 0
+    SELECT
+        CASE WHEN next_date < log_date + 7 THEN next_date ELSE log_date + 7 END,
+        0, -COUNT(user_id), 0
     FROM spells
+    GROUP BY CASE WHEN next_date < log_date + 7 THEN next_date ELSE log_date + 7 END
     UNION ALL
-    SELECT CASE WHEN next_date < log_date + 30 THEN next_date ELSE log_date + 30 END, 0, 0, -1
+    SELECT
+        CASE WHEN next_date < log_date + 30 THEN next_date ELSE log_date + 30 END,
+        0, 0, -COUNT(user_id)
     FROM spells
+    GROUP BY CASE WHEN next_date < log_date + 30 THEN next_date ELSE log_date + 30 END
 ),
 net_changes AS (
     SELECT

@@ -36,7 +36,7 @@ WITH listeners AS (
     GROUP BY log_date, level, user_id
 ),
 levels AS (
-    SELECT log_date, level, CAST(SUM(plays) AS BIGINT) AS plays, COUNT(*) AS users
+    SELECT log_date, level, CAST(SUM(plays) AS BIGINT) AS plays, COUNT(user_id) AS users
     FROM listeners
     GROUP BY log_date, level
 )

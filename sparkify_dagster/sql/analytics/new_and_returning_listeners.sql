@@ -20,12 +20,12 @@ WITH active_days AS (
     SELECT log_date, user_id FROM songplays GROUP BY log_date, user_id
 ),
 known AS (
-    SELECT log_date, MIN(log_date) OVER (PARTITION BY user_id) AS first_date
+    SELECT log_date, user_id, MIN(log_date) OVER (PARTITION BY user_id) AS first_date
     FROM active_days
 )
 SELECT
     log_date,
-    COUNT(CASE WHEN log_date = first_date THEN 1 END),
-    COUNT(CASE WHEN log_date > first_date THEN 1 END)
+    COUNT(CASE WHEN log_date = first_date THEN user_id END),
+    COUNT(CASE WHEN log_date > first_date THEN user_id END)
 FROM known
 GROUP BY log_date

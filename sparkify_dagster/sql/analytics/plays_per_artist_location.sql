@@ -22,7 +22,7 @@ WITH played AS (
     WHERE artist_id IS NOT NULL
     GROUP BY artist_id
 )
-SELECT artists.location, CAST(SUM(played.plays) AS BIGINT), COUNT(*)
+SELECT artists.location, CAST(SUM(played.plays) AS BIGINT), COUNT(played.artist_id)
 FROM played
 INNER JOIN artists ON artists.artist_id = played.artist_id
 WHERE artists.location IS NOT NULL

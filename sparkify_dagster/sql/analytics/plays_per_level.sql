@@ -23,7 +23,7 @@ WITH listeners AS (
     GROUP BY level, user_id
 ),
 levels AS (
-    SELECT level, CAST(SUM(plays) AS BIGINT) AS plays, COUNT(*) AS users
+    SELECT level, CAST(SUM(plays) AS BIGINT) AS plays, COUNT(user_id) AS users
     FROM listeners
     GROUP BY level
 )

@@ -24,7 +24,7 @@ WITH listeners AS (
     GROUP BY RTRIM(location, ' '), user_id
 ),
 locations AS (
-    SELECT location, CAST(SUM(plays) AS BIGINT) AS plays, COUNT(*) AS users
+    SELECT location, CAST(SUM(plays) AS BIGINT) AS plays, COUNT(user_id) AS users
     FROM listeners
     GROUP BY location
 )

@@ -29,10 +29,10 @@ active_weeks AS (
     FROM active_days
 ),
 known AS (
-    SELECT week, MIN(week) OVER (PARTITION BY user_id) AS cohort_week FROM active_weeks
+    SELECT week, user_id, MIN(week) OVER (PARTITION BY user_id) AS cohort_week FROM active_weeks
 ),
 counted AS (
-    SELECT cohort_week, week, COUNT(*) AS users FROM known GROUP BY cohort_week, week
+    SELECT cohort_week, week, COUNT(user_id) AS users FROM known GROUP BY cohort_week, week
 ),
 cohorts AS (
     SELECT cohort_week, users AS cohort_users FROM counted WHERE week = cohort_week
