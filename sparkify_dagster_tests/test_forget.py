@@ -26,7 +26,8 @@ from sparkify_dagster.warehouse.forgetting import (
     forgotten_users,
     user_number,
 )
-from sparkify_dagster.warehouse.personal import HIDDEN, MASK
+from sparkify_dagster.warehouse.lineage import column_lineage
+from sparkify_dagster.warehouse.personal import HIDDEN, MASK, shown_line
 from sparkify_dagster_tests.fixtures_engines import EngineUnderTest, standin_environ
 from sparkify_dagster_tests.fixtures_lake import S3Endpoint
 from sparkify_dagster_tests.fixtures_warehouse import (
@@ -406,3 +407,52 @@ def test_previews_and_samples_hold_nobody(tmp_path: Path, folder_lake: FolderLak
 def test_what_is_no_id_of_a_user_is_refused(text: str) -> None:
     with pytest.raises(ForgetError, match=r"is not the id of a user"):
         user_number(text)
+
+
+def test_what_is_made_from_personal_columns_is_personal_where_rows_are_of_persons() -> None:
+    """A table that tells whose its rows are cannot forget to say which columns name them."""
+    catalogue = read_catalogue()
+    people = [table for table in catalogue.tables.values() if table.person]
+    values = {(table.name, column) for table in people for column in table.personal}
+    checked = []
+    for name in catalogue.transforms:
+        made_of = {
+            column: {(origin.asset, origin.column) for origin in origins}
+            for column, origins in column_lineage(catalogue, name).items()
+        }
+        if "user_id" in made_of:
+            copied = {column for column, origins in made_of.items() if origins & values}
+            assert copied == set(catalogue.tables[name].personal), name
+            checked.append(name)
+    assert {"users", "songplays", "user_levels", "level_changes"} <= set(checked)
+
+
+@pytest.mark.parametrize(
+    ("line", "hidden"),
+    [
+        ('{"userId": "39", "status": "many"}', True),
+        ('{"userId": 39.0, "status": "many"}', True),
+        ('{"userId": "3.9e1", "status": "many"}', True),
+        ('{"userId": "2", "firstName": "Bob", "status": "many"}', False),
+        ('{"userId": "2", "userId": "39"}', True),
+        ('{"userId": "2"}{"userId": "39"}', True),
+        ('{"userId": ["39"]}', True),
+        ('{"userId": "no number"}', True),
+        ('{"userId": true}', True),
+        ('{"firstName": "Zebulonia", "lastNa', True),
+        ('{"firstName": "Zebulonia"}', True),
+        ('{"user": "39", "name": "Zebulonia"}', True),
+        ('{"userId": "", "page": {"firstName": "Zebulonia"}}', True),
+        ('{"userId": "", "firstName": null, "status": "many", "page": "Home"}', False),
+        ("{}", False),
+        ('["Zebulonia"]', True),
+        ("[" * 100_000, True),
+        ("39 Zebulonia", True),
+    ],
+)
+def test_a_rejected_line_is_kept_only_if_it_is_surely_not_theirs(line: str, hidden: bool) -> None:
+    table = read_catalogue().tables["staging_events"]
+    assert shown_line(table, line, {39}) == (HIDDEN if hidden else line)
+    assert shown_line(table, line, set()) == line
+    songs = read_catalogue().tables["staging_songs"]
+    assert shown_line(songs, line, {39}) == line

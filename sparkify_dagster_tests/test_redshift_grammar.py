@@ -14,6 +14,7 @@ from sparkify_dagster.sources import SOURCES
 from sparkify_dagster.warehouse import copying
 from sparkify_dagster.warehouse.catalogue import SQL_FOLDER, read_catalogue
 from sparkify_dagster.warehouse.duckdb import DuckDBSession
+from sparkify_dagster.warehouse.forgetting import forget_user
 from sparkify_dagster.warehouse.lake_checks import lake_checks
 from sparkify_dagster.warehouse.redshift import RedshiftWarehouse
 from sparkify_dagster.warehouse.roles import Roles, role_statements
@@ -115,6 +116,8 @@ def test_what_the_platform_composes_is_redshift_sql(
     folder_lake.put_events(next_day, event(next_day), name="more")
     bring_up_to_date(platform)
     platform.refresh("songplays", days=(FIRST, FIRST), recompute=True)
+    forget_user(platform, 1, run_id="test")
+    platform.load("staging_events", days=None, reload=True, run_id="test")
     for check in CATALOGUE.checks:
         platform.run_check(check)
         platform.run_check(check, (FIRST, next_day))

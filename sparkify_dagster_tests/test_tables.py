@@ -20,6 +20,7 @@ from sparkify_dagster.tables import (
 )
 from sparkify_dagster.tables.ddl import DIALECTS
 from sparkify_dagster.tables.names import RESERVED, check_identifier
+from sparkify_dagster.tables.parser import parse_table
 
 REAL_JSONPATHS = (
     Path(__file__).resolve().parents[2] / "shared" / "data" / "sparkify" / "log_json_path.json"
@@ -113,8 +114,9 @@ def test_an_independent_redshift_parser_reads_the_same_columns(table: Table) -> 
         assert sized(column.args["kind"]) == ours.type
         assert required is not ours.nullable
         assert (encode and encode.name) == ours.encode
-        assert comment.replace(" (platform)", "") == ours.description
+        assert comment.replace(" (platform)", "").replace(" (personal)", "") == ours.description
         assert (" (platform)" in comment) is ours.platform
+        assert (" (personal)" in comment) is ours.personal
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
@@ -370,6 +372,14 @@ REFUSED_FILES = [
     ("unknown json style", "json: camelCase", "json: kebab", "`-- json: kebab` is unknown"),
     ("platform without json", "-- json: camelCase\n", "", "'price' is marked \\(platform\\)"),
     ("json decimal", " (platform)", "", "'price' comes from JSON and is DECIMAL\\(9,2\\)"),
+    ("nobody's name", "listeners.\n    price", "listeners (personal).\n    price", "whose it is"),
+    (
+        "person nowhere",
+        "one place",
+        "one place\n-- person: name",
+        "`-- person:` names 'name', which is",
+    ),
+    ("person of text", "one place", "one place\n-- person: place_kind", "tells persons apart"),
     ("not if not exists", " IF NOT EXISTS", "", "line 6: expected `CREATE TABLE IF NOT EXISTS"),
     ("another name", "EXISTS places", "EXISTS spots", "creates table 'spots': name it spots.sql"),
     ("quoted name", "EXISTS places", 'EXISTS "places"', "is not a valid name"),
@@ -414,6 +424,21 @@ REFUSED_FILES = [
     ("no end", "kind);", "kind)", "is not complete"),
     ("second statement", "kind);", "kind);\nDROP TABLE places;", "line 19: `DROP TABLE places;`"),
 ]
+
+
+def test_what_is_personal_can_be_emptied_and_does_not_tell_persons_apart() -> None:
+    header = ("-- json: camelCase\n", "-- person: place_id\n")
+    whose = PLACES.replace(*header).replace(" (platform)", "")
+    named = whose.replace("Kind of place.", "Kind of place (personal).")
+    table = parse_table(named)
+    assert (table.person, table.personal) == ("place_id", ("place_kind",))
+    assert table.column("place_kind").description == "Kind of place. One of: city, rural area."
+    required = named.replace("VARCHAR(16) ", "VARCHAR(16) NOT NULL ")
+    with pytest.raises(TableError, match=r"'place_kind' is marked \(personal\) .* allow NULL"):
+        parse_table(required)
+    parent = whose.replace("person: place_id", "person: parent_id")
+    with pytest.raises(TableError, match="let another column say whose row it is"):
+        parse_table(parent.replace("around it.", "around it (personal)."))
 
 
 @pytest.mark.parametrize(
