@@ -15,7 +15,9 @@ import click
 from sparkify_dagster import __version__
 from sparkify_dagster.commands.cluster import cluster
 from sparkify_dagster.commands.doctor import doctor
+from sparkify_dagster.commands.forget import forget
 from sparkify_dagster.commands.query import query
+from sparkify_dagster.commands.report import report
 from sparkify_dagster.commands.run import run
 from sparkify_dagster.commands.simulate import simulate
 from sparkify_dagster.commands.tables import tables
@@ -98,7 +100,7 @@ def sparkify() -> None:
     """
 
 
-for _command in (run, query, verify, simulate, doctor, ui, tables, cluster):
+for _command in (run, query, report, verify, simulate, doctor, ui, tables, forget, cluster):
     sparkify.add_command(_command)
 _debug_option(sparkify)
 

@@ -9,6 +9,7 @@ import warnings
 import dagster as dg
 
 from sparkify_dagster.assets.derived import derived_asset
+from sparkify_dagster.assets.report import report_assets
 from sparkify_dagster.assets.sources import lake_assets, ledger_assets
 from sparkify_dagster.assets.staging import staging_asset
 from sparkify_dagster.automation.alerts import alert_sensors
@@ -58,6 +59,7 @@ def build_definitions(
                     ),
                 ],
             ),
+            *report_assets(platform, pool),
         ],
         asset_checks=[
             *(

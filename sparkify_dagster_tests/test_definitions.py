@@ -9,6 +9,7 @@ import pytest
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 
 from sparkify_dagster import definitions
+from sparkify_dagster.assets.report import REPORT
 from sparkify_dagster.definitions import build_definitions
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.partitions import daily_partitions
@@ -46,7 +47,7 @@ def test_building_takes_less_than_a_second(small_settings: Settings) -> None:
 def test_the_name_of_an_asset_is_the_name_of_its_table(
     graph: AssetGraph, small_platform: Platform
 ) -> None:
-    assert names(graph.materializable_asset_keys) == MADE
+    assert names(graph.materializable_asset_keys) - {REPORT} == MADE
     assert names(graph.external_asset_keys) == EXTERNAL
     assert set(small_platform.catalogue.tables) == (MADE | EXTERNAL) - {"log_data", "song_data"}
 
@@ -97,7 +98,8 @@ def test_every_question_is_an_asset_of_its_own_group_behind_the_star(graph: Asse
     found = {
         node.key.to_user_string() for node in graph.asset_nodes if "analytics" in node.tags["layer"]
     }
-    assert found == set(ANALYTICS) == names(graph.asset_keys_for_group("analytics"))
+    assert found == {*ANALYTICS, REPORT} == names(graph.asset_keys_for_group("analytics"))
+    assert names(set(graph.get(dg.AssetKey(REPORT)).parent_keys)) == set(ANALYTICS)
     for name in ANALYTICS:
         node = graph.get(dg.AssetKey(name))
         parents = names(set(node.parent_keys))
@@ -205,4 +207,4 @@ def test_what_dagster_loads_is_what_the_configuration_says(
     monkeypatch.setenv("SPARKIFY_CONFIG", str(small_settings.config_file))
     loaded = definitions.defs()
     assert isinstance(loaded, dg.Definitions)
-    assert names(loaded.resolve_asset_graph().materializable_asset_keys) == MADE
+    assert names(loaded.resolve_asset_graph().materializable_asset_keys) == {*MADE, REPORT}

@@ -19,10 +19,10 @@ SECOND = date(2018, 11, 2)
 STAGING = {"staging_events", "staging_songs"}
 DIMENSIONS = {"users", "user_levels", "songs", "artists", "time"}
 SELECTED = {
-    "load_lake": STAGING | DIMENSIONS | {"songplays", *FEW_QUESTIONS},
+    "load_lake": STAGING | DIMENSIONS | {"songplays", *FEW_QUESTIONS, "report"},
     "staging": STAGING,
     "dimensions": DIMENSIONS,
-    "analytics": set(FEW_QUESTIONS),
+    "analytics": {*FEW_QUESTIONS, "report"},
     "checks": set(),
     "create_tables": set(),
 }

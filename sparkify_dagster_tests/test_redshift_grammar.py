@@ -38,6 +38,7 @@ from sparkify_dagster_tests.redshift_grammar import (
 
 CATALOGUE = read_catalogue()
 LEDGER = SQL_FOLDER / "ledger.sql"
+REPORT_SQL = SQL_FOLDER / "report.sql"
 OF_LAKE = {check for source in SOURCES for check in lake_checks(source)}
 # Checks of every source are judged as the catalogue reads them, with a table for `<table>`.
 CHECKS = [check for check in CATALOGUE.checks if check not in OF_LAKE]
@@ -54,6 +55,8 @@ def _shipped() -> Iterator[tuple[str, str]]:
         yield from _forms(f"checks/{check.table}/{check.name}", check.sql)
     for name, statement in read_script(LEDGER).statements.items():
         yield f"ledger/{name}", statement
+    for name, statement in read_script(REPORT_SQL).statements.items():
+        yield f"report/{name}", statement
     for path in sorted((SQL_FOLDER / "analytics").glob("**/*.sql")):
         for name, statement in read_script(path).statements.items():
             yield from _forms(f"analytics/{path.stem}/{name}", statement)

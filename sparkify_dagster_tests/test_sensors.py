@@ -25,6 +25,7 @@ from sparkify_dagster_tests.fixtures_sensors import (
     loaded_versions,
 )
 from sparkify_dagster_tests.fixtures_warehouse import (
+    FEW_QUESTIONS,
     FIRST,
     LAST,
     FolderLake,
@@ -229,7 +230,7 @@ def test_a_run_loads_the_whole_chain(daemon: Daemon, folder_lake: FolderLake) ->
     assert rows_of(daemon.platform, "SELECT song_id FROM songplays") == [("S1",)]
     put_days(folder_lake, SECOND)
     (second,) = daemon.tick()
-    chain = [LOGS, "users", "user_levels", "time", "songplays"]
+    chain = [LOGS, "users", "user_levels", "time", "songplays", *FEW_QUESTIONS, "report"]
     assert {key.to_user_string() for key in second.asset_selection or ()} == set(chain)
 
 
@@ -495,7 +496,7 @@ def test_new_songs_reload_songs_and_artists_and_match_only_the_days_they_concern
     folder_lake.put_songs("one", song(title="Another"))
     (request,) = song_daemon.tick()
     tables = {key.to_user_string() for key in request.asset_selection or ()}
-    assert tables == {SONGS, "songs", "artists", "songplays"}
+    assert tables == {SONGS, "songs", "artists", "songplays", *FEW_QUESTIONS, "report"}
     assert song_daemon.execute(request)
     found = rows_of(daemon.platform, "SELECT log_date, song_id FROM songplays ORDER BY 1")
     assert found == [(FIRST, None), (SECOND, "S1"), (THIRD, None)]

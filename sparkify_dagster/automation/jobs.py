@@ -9,6 +9,7 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from sparkify_dagster.assets.describe import OWNERS
+from sparkify_dagster.assets.report import REPORT
 from sparkify_dagster.warehouse.catalogue import ANALYTICS, STAR, Catalogue
 
 LOAD_LAKE = "load_lake"
@@ -63,7 +64,7 @@ def analytics(catalogue: Catalogue) -> UnresolvedAssetJobDefinition:
     """The answers to questions, from the star as it is."""
     return dg.define_asset_job(
         ANALYTICS,
-        selection=dg.AssetSelection.assets(*catalogue.tables_of(ANALYTICS)),
+        selection=dg.AssetSelection.assets(*catalogue.tables_of(ANALYTICS), REPORT),
         description="Answer every question of the analytics anew where the star changed; a day, or"
         " a range of days, for the tables by day.",
         tags={"layer": ANALYTICS},

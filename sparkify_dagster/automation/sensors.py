@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 
 import dagster as dg
 
+from sparkify_dagster.assets.report import REPORT
 from sparkify_dagster.automation import arrival_records, arrivals
 from sparkify_dagster.automation.arrivals import (
     SECONDS_TO_LIST,
@@ -27,6 +28,7 @@ from sparkify_dagster.lake import LakeFile
 from sparkify_dagster.partitions import check_range
 from sparkify_dagster.runs import close_dead_runs
 from sparkify_dagster.warehouse import Platform, WarehouseBusyError
+from sparkify_dagster.warehouse.catalogue import ANALYTICS
 
 _SAID_LENGTH = 300
 
@@ -198,9 +200,10 @@ class _Tick:
         # Dagster does not look at a range's days until the run is under way.
         check_range(*request.days, self._platform.settings.partitions)
         tables = self._tables_for(request, found)
+        answered = set(tables).intersection(self._platform.catalogue.tables_of(ANALYTICS))
         return dg.RunRequest(
             run_key=request.run_key,
             tags=request.tags(sensor_name(self._platform, self._table)),
-            asset_selection=[dg.AssetKey(table) for table in tables],
+            asset_selection=list(map(dg.AssetKey, [*tables, REPORT] if answered else tables)),
             run_config=only_new(self._platform.catalogue, tables),
         )

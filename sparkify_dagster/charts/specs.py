@@ -1,6 +1,6 @@
 """Charts as Vega-Lite specifications, in the light colours.
 
-Everything is drawn 460 units wide: readable at that size on a page, and on a phone.
+Everything is drawn as wide as a phone: enlarged on a page, hardly made smaller on a phone.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,15 +15,16 @@ from sparkify_dagster.warehouse.charting import BAR, HEATMAP, ChartRows
 from sparkify_dagster.warehouse.reports import Value
 
 Spec = dict[str, Any]
-WIDTH = 460
-_HEIGHT = 240
+WIDTH = 380
+_HEIGHT = 220
 _BAND = 24
 _FIRST = next(iter(SERIES))
 _STEPS = 5
 _CELLS_WITH_NUMBERS = 40
 _POINTS_SHOWN = 14
-_LABEL_LENGTH = 26
-_CHARACTER = 6.8  # of a wide font: what shows the chart may have a wider one than what measured it
+_TICKS = 5
+_LABEL_LENGTH = 22
+_CHARACTER = 7.5  # of a wide font: what shows the chart may have a wider one than what measured it
 _CONFIG = {
     "aria": False,  # the picture as a whole has words
     "background": None,
@@ -238,8 +239,10 @@ def _moments(column: Column, places: Sequence[float | str]) -> Spec:
         return {"type": kind, "axis": axis | {"tickMinStep": 1}, "scale": {"zero": False}}
     days = sorted({float(place) // 86_400_000 for place in places})
     span = int(days[-1] - days[0]) if days else 0
-    step = max(1, -(-span // 5))
+    step = max(1, -(-span // (_TICKS - 1)))
     ticks = [int(days[0] + n) * 86_400_000 for n in range(0, span + 1, step)] if days else []
+    if len(days) <= _TICKS and column.base_type == "DATE":
+        ticks = [int(day) * 86_400_000 for day in days]
     form = "%-d %b" if span <= 300 else "%b %Y"
     return {
         "type": "temporal",

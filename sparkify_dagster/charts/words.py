@@ -97,7 +97,8 @@ def _bars(found: ChartRows) -> str:
 
 def _lines(found: ChartRows) -> str:
     chart, rows = found.chart, found.rows.rows
-    names = " and ".join(title(value) for value in chart.values)
+    *others, name = (title(value) for value in chart.values)
+    names = f"{', '.join(others)} and {name}" if others else name
     by = f", a line for each {title(chart.series)}" if chart.series else ""
     first, last = label(chart.x, rows[0][0]), label(chart.x, rows[-1][0])
     span = f"from {first} to {last}" if first != last else f"at {first}"
