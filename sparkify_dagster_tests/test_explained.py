@@ -85,7 +85,7 @@ def test_lineage_can_be_read_as_a_table_where_dagster_does_not_draw_it(graph: As
 
 
 def test_the_graph_reads_from_the_lake_over_staging_to_the_star(graph: AssetGraph) -> None:
-    place = {"sources": 0, "staging": 1, "star": 2}
+    place = {"sources": 0, "staging": 1, "star": 2, "analytics": 3}
     for node in graph.asset_nodes:
         for parent in node.parent_keys:
             assert place[graph.get(parent).group_name] <= place[node.group_name], node.key
@@ -172,6 +172,10 @@ def test_the_name_of_a_table_is_the_one_that_duckdb_knows(
     assert place.fragment == "main.staging_songs"
 
 
+# Nobody changes level, and no artist's place is known.
+EMPTY_IN_SMALL_LAKE = {"level_changes", "before_level_changes", "plays_per_artist_location"}
+
+
 def test_a_run_records_columns_lineage_place_sql_and_preview(
     small_platform: Platform, small_instance: dg.DagsterInstance, graph: AssetGraph
 ) -> None:
@@ -184,6 +188,8 @@ def test_a_run_records_columns_lineage_place_sql_and_preview(
         for key in ("dagster/table_name", "dagster/storage_kind", "dagster/uri"):
             assert newest[key].value == declared[key]
         assert newest["sql"] == declared["sql"]
+        if table in EMPTY_IN_SMALL_LAKE:
+            continue
         assert newest["dagster/row_count"].value > 0
         assert len(str(newest["preview"].value).splitlines()) > 2
 
