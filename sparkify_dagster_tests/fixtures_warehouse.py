@@ -29,6 +29,7 @@ TABLES = (
 )  # fmt: skip
 ANALYTICS = tuple(sorted(path.stem for path in (SQL_FOLDER / "analytics").glob("*.sql")))
 DAILY_ANALYTICS = ("levels_per_day", "songplays_per_day")
+TABLE_COUNT = len((*TABLES, "load_files", "load_rejects", *ANALYTICS))
 FEW_QUESTIONS = ("plays_per_level", "songplays_per_day")
 """One that is made whole, and one by day: what stands for all where a table takes long."""
 

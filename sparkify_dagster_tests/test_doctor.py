@@ -9,6 +9,7 @@ import pytest
 from sparkify_dagster.simulate import lines
 from sparkify_dagster_tests.fixtures_cli import Done, Project
 from sparkify_dagster_tests.fixtures_dagster import SmallLake
+from sparkify_dagster_tests.fixtures_warehouse import TABLE_COUNT
 
 
 def findings(project: Project, **environment: str) -> Done:
@@ -31,7 +32,7 @@ def test_a_loaded_project_is_healthy(loaded_once: Project) -> None:
         f"✓ DAGSTER_HOME: {loaded_once.folder}/.dagster",
         "3 log files of 3 days from 2018-11-01 to 2018-11-03",
         "2 song files",
-        "10 of 10 tables",
+        f"{TABLE_COUNT} of {TABLE_COUNT} tables",
         "✓ tables: up to date with the lake",
         "✓ disk: ",
     ):

@@ -13,6 +13,7 @@ from sparkify_dagster_tests.fixtures_cli import Done, Project
 from sparkify_dagster_tests.fixtures_engines import standin_environ
 from sparkify_dagster_tests.fixtures_lake import CREDENTIALS, S3Endpoint
 from sparkify_dagster_tests.fixtures_standin import ROLE, standin_access
+from sparkify_dagster_tests.fixtures_warehouse import TABLE_COUNT
 from sparkify_dagster_tests.postgres_server import Database, PostgresServer
 from sparkify_dagster_tests.redshift_grammar import problems_of_session
 from sparkify_dagster_tests.standin import EVERYTHING, Postgres, StandIn
@@ -103,7 +104,7 @@ def test_a_loaded_database_is_healthy(on_postgres: Project) -> None:
     done = diagnosis(on_postgres)
     assert done.status == 0, done.out
     assert "! " not in done.out
-    assert "10 of 10 tables" in done.out
+    assert f"{TABLE_COUNT} of {TABLE_COUNT} tables" in done.out
     assert "✓ tables: up to date with the lake" in done.out
     assert "✓ grants: this user may read and write the tables" in done.out
 
@@ -325,7 +326,7 @@ def test_a_loaded_redshift_is_healthy(on_redshift: Project) -> None:
     assert loaded.status == 0, loaded.err
     done = diagnosis(on_redshift)
     assert done.status == 0, done.out
-    assert "10 of 10 tables" in done.out
+    assert f"{TABLE_COUNT} of {TABLE_COUNT} tables" in done.out
     assert "✓ grants: this user may read and write the tables" in done.out
     assert "! " not in done.out
 

@@ -20,6 +20,7 @@ from sparkify_dagster_tests.fixtures_cli import Done, Project
 from sparkify_dagster_tests.fixtures_engines import EngineUnderTest
 from sparkify_dagster_tests.fixtures_warehouse import (
     FIRST,
+    TABLE_COUNT,
     FolderLake,
     all_rows,
     assert_same_rows,
@@ -162,12 +163,12 @@ def test_create_makes_what_is_missing_and_says_so(place: Place) -> None:
     first = place.sparkify("create")
     assert (first.status, first.err) == (0, "")
     assert place.tables() == place.own
-    assert f"made in {place.schema}: 10 tables (" in first.out
+    assert f"made in {place.schema}: {TABLE_COUNT} tables (" in first.out
     assert "there already" not in first.out
     place.run(f"DROP TABLE {place.schema}.songplays")
     again = place.sparkify("create")
     assert f"made in {place.schema}: 1 table (songplays)" in again.out
-    assert f"there already in {place.schema}: 9 tables (" in again.out
+    assert f"there already in {place.schema}: {TABLE_COUNT - 1} tables (" in again.out
     assert place.tables() == place.own
 
 
@@ -203,7 +204,7 @@ def test_drop_asks_and_takes_only_yes(place: Place) -> None:
         assert refused.status == 1
         assert place.tables() == place.own
     agreed = place.sparkify("drop", given="y\n")
-    assert agreed.out == "Dropped 10 tables and the bookkeeping.\n"
+    assert agreed.out == f"Dropped {TABLE_COUNT} tables and the bookkeeping.\n"
     assert place.tables() == set()
 
 

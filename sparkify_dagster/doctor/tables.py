@@ -1,11 +1,13 @@
 """What is in the warehouse: which tables stand, and whether they are behind the lake."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sparkify_dagster.console import Mark, counted, listed, size
 from sparkify_dagster.doctor.finding import Finding
 from sparkify_dagster.sections import Engine
 from sparkify_dagster.warehouse import Platform
+
+_SHOWN = 8
 
 
 def tables(platform: Platform, *, compare: bool) -> Iterator[Finding]:
@@ -27,7 +29,7 @@ def tables(platform: Platform, *, compare: bool) -> Iterator[Finding]:
         Mark.WARN if missing else Mark.OK,
         "warehouse",
         f"{place}: {there} of {len(platform.catalogue.tables)} tables{_size(platform)}"
-        + (f"; missing: {', '.join(missing)}" if missing else ""),
+        + (f"; missing: {_some(missing)}" if missing else ""),
         "Run `sparkify run` to make them." if missing else "",
     )
     if compare:
@@ -44,7 +46,7 @@ def behind(platform: Platform) -> Iterator[Finding]:
         if count
     ]
     if status.pending_tables:
-        parts.append(f"tables to refresh: {', '.join(status.pending_tables)}")
+        parts.append(f"tables to refresh: {_some(status.pending_tables)}")
     if parts:
         yield Finding(Mark.WARN, "tables", f"behind the lake: {listed(parts)}", "sparkify run")
     else:
@@ -53,6 +55,12 @@ def behind(platform: Platform) -> Iterator[Finding]:
         if count:
             said = f"{counted(count, sources[name].file_noun)} gone from {platform.lake_uri(name)}"
             yield Finding(Mark.WARN, "lake", said, "Their rows stay in the tables.")
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first of the names, in the order in which they are made, and how many more."""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{', '.join(names[:_SHOWN])}{more}"
 
 
 def _size(platform: Platform) -> str:
