@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from sparkify_dagster.assets.describe import OWNERS
+from sparkify_dagster.assets.describe import OWNERS, code_references
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.report.facts import CheckLine, Facts, read_facts
 from sparkify_dagster.report.writing import beside_the_warehouse, write_report
@@ -34,8 +34,9 @@ def report_assets(platform: Platform, pool: str | None) -> list[dg.AssetsDefinit
         " names nobody. `sparkify report` writes it too.",
         group_name=ANALYTICS,
         owners=OWNERS,
-        kinds={"html"},
+        kinds={"report"},
         tags={"layer": ANALYTICS, "grain": "page"},
+        metadata={"dagster/code_references": code_references((), report_assets)},
         required_resource_keys={PLATFORM},
         pool=pool,
     )
