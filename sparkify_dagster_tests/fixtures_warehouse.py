@@ -160,10 +160,15 @@ def load_all(platform: Platform, *, reload: bool = False) -> None:
 
 
 def bring_up_to_date(platform: Platform, *, full: bool = False) -> None:
-    """What a run does: every source, then every derived table in order."""
+    """What a run does: every source, then every derived table in order.
+
+    Where few questions stand for all, the others are left unanswered.
+    """
     load_all(platform)
+    unanswered = set(ANALYTICS) - set(FEW_QUESTIONS) if default_catalogue() else set()
     for table in platform.catalogue.transforms:
-        platform.refresh(table, full=full)
+        if table not in unanswered:
+            platform.refresh(table, full=full)
 
 
 def rows_of(platform: Platform, sql: str) -> list[tuple[object, ...]]:

@@ -21,9 +21,12 @@ from sparkify_dagster.warehouse import open_platform
 from sparkify_dagster.warehouse.catalogue import SQL_FOLDER, read_catalogue
 from sparkify_dagster_tests.fixtures_cli import SPARKIFY, Project, project_in
 from sparkify_dagster_tests.fixtures_dagster import FIRST, LAST, SmallLake
+from sparkify_dagster_tests.fixtures_warehouse import ANALYTICS
 from sparkify_dagster_tests.test_real_data import LAKE, disagreements
 
 SECOND = FIRST + timedelta(1)
+TOGETHER = rf"analytics \({len(ANALYTICS)} tables\)"
+"""How the closing table begins the line of all questions."""
 
 
 def row(output: str, asset: str) -> list[str]:
@@ -77,9 +80,29 @@ def test_a_first_run_says_what_each_table_got_and_where_to_look(project: Project
     ]
     assert row(done.out, "staging_events")[:7] == ["staging_events", "6", "0", "0", "6", "3", "0"]
     assert re.fullmatch(r"\d+ passed", row(done.out, "users")[-1])
+    assert re.search(rf"^analytics: {len(ANALYTICS)} tables, \d+ rows written", done.out, re.M)
+    assert row(done.out, TOGETHER)[-1].endswith(" passed")
+    assert not [name for name in ANALYTICS if name in done.out.partition("Warehouse:")[0]]
     assert f"Warehouse: {project.warehouse}" in done.out
     assert "sparkify query" in done.out
     assert "sparkify ui" in done.out
+
+
+def test_with_details_every_question_has_a_line(project: Project) -> None:
+    done = project.sparkify("run", "--details")
+    assert done.status == 0, done.err
+    assert re.search(r"^top_songs: 1 row written, 1 in all", done.out, re.MULTILINE)
+    assert {row(done.out, name)[0] for name in ANALYTICS} == set(ANALYTICS)
+    assert "analytics" not in done.out
+
+
+def test_a_question_asked_for_by_name_has_a_line_and_nothing_else_is_made(loaded: Project) -> None:
+    done = loaded.sparkify("run", "--select", "plays_per_level,top_songs", "--full")
+    assert done.status == 0, done.err
+    assert row(done.out, "plays_per_level")[1:5] == ["0", "1", "0", "1"]
+    assert row(done.out, "top_songs")[1:5] == ["0", "1", "0", "1"]
+    assert "staging_events  " not in done.out
+    assert "analytics" not in done.out
 
 
 def test_a_new_day_costs_a_day(loaded: Project) -> None:
@@ -244,16 +267,23 @@ def test_a_terminal_shows_a_line_for_each_table_and_the_same_closing_table(
     for table in ("staging_events", "songplays"):
         assert f"✓ {table}" in text
         assert row(text, table)[4] == "6"
+    assert f"✓ analytics        {len(ANALYTICS)} tables, " in text
+    assert row(text, TOGETHER)[-1].endswith(" passed")
     assert "\x1b[" in seen
 
 
-def run_with_check(project: Project, monkeypatch: pytest.MonkeyPatch, *, severity: str) -> Result:
+def run_with_check(
+    project: Project, monkeypatch: pytest.MonkeyPatch, *, severity: str, table: str = "songplays"
+) -> Result:
     """A run in this process, of a platform with one more check that the small lake fails."""
     sql = project.folder / "sql"
     shutil.copytree(SQL_FOLDER, sql)
-    (sql / "checks" / "songplays" / "nobody_is_free.sql").write_text(
+    columns = "log_date, songplay_id, level" if table == "songplays" else "level"
+    check = sql / "checks" / table / "nobody_is_free.sql"
+    check.parent.mkdir(exist_ok=True)
+    check.write_text(
         f"-- Everybody pays.\n-- severity: {severity}\n"
-        "SELECT log_date, songplay_id, level FROM songplays WHERE level = 'free'\n"
+        f"SELECT {columns} FROM {table} WHERE level = 'free'\n"
     )
     catalogue = read_catalogue(sql)
     monkeypatch.setattr(warehouse, "open_platform", lambda s: open_platform(s, catalogue))
@@ -280,4 +310,22 @@ def test_a_failed_audit_leaves_the_table_and_names_the_rows(
     assert "FAILED, unchanged" in row(done.stdout, "songplays")[-1]
     assert done.stderr.startswith("Error: songplays: nobody_is_free (6 rows, such as log_date=")
     assert len(done.stderr.splitlines()) == 1
+    behind = [name for name in ANALYTICS if name != "level_changes"]
+    assert row(done.stdout, rf"analytics \({len(behind)} tables\)")[-1] == "not run"
+    assert row(done.stdout, "level_changes")[-1].endswith(" passed")
     assert project.value("SELECT COUNT(*) FROM staging_events") == "6"
+
+
+@pytest.mark.parametrize("severity", ["warn", "error"])
+def test_a_question_that_did_not_go_well_has_a_line_of_its_own(
+    project: Project, monkeypatch: pytest.MonkeyPatch, severity: str
+) -> None:
+    done = run_with_check(project, monkeypatch, severity=severity, table="plays_per_level")
+    said = {"warn": "warned", "error": "FAILED, unchanged"}[severity]
+    assert done.exit_code == (severity == "error")
+    assert said in row(done.stdout, "plays_per_level")[-1]
+    others = len(ANALYTICS) - 1
+    assert row(done.stdout, rf"analytics \({others} tables\)")[-1].endswith(" passed")
+    assert ("plays_per_level: failed\n" in done.stdout) == (severity == "error")
+    told = others if severity == "error" else len(ANALYTICS)
+    assert re.search(rf"^analytics: {told} tables, ", done.stdout, re.MULTILINE)

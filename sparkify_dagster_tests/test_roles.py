@@ -34,6 +34,8 @@ from sparkify_dagster_tests.postgres_server import Database, PostgresServer
 from sparkify_dagster_tests.redshift_grammar import problems_of
 from sparkify_dagster_tests.standin import StandIn
 
+pytestmark = pytest.mark.few_questions
+
 STAR = {"songplays", "users", "user_levels", "songs", "artists", "time"}
 PASSWORD = "a-person's password, not shown"
 

@@ -182,8 +182,7 @@ def lake_lines(platform: Platform, status: LakeStatus) -> list[str]:
 def where_next(platform: Platform) -> list[str]:
     return [
         f"Warehouse: {platform.warehouse.location}",
-        'Ask it:    sparkify query "SELECT weekday, COUNT(*) AS plays FROM songplays JOIN time'
-        ' USING (start_time) GROUP BY weekday ORDER BY weekday"',
+        "Ask it:    sparkify query top_songs",
         "See it:    sparkify ui",
     ]
 
