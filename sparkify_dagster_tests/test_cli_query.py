@@ -5,11 +5,16 @@ import io
 import json
 import subprocess
 import sys
+from decimal import Decimal
+from pathlib import Path
 
+import duckdb
 import pytest
+from pyarrow import parquet
 
-from sparkify_dagster.commands.query import QueryError, one_reading_statement
-from sparkify_dagster_tests.fixtures_cli import Project
+from sparkify_dagster.statements import QueryError, is_ended, one_reading_statement, split
+from sparkify_dagster.warehouse.catalogue import read_catalogue
+from sparkify_dagster_tests.fixtures_cli import SPARKIFY, Project
 
 NULLS = (
     "SELECT * FROM (VALUES (1, NULL, 'a,\"b', TIMESTAMP '2018-11-01 12:00:00.796',"
@@ -85,7 +90,7 @@ def test_a_limit_is_kept_and_a_long_table_says_that_there_is_more(loaded_once: P
     assert done.out == "range\n0\n1\n"
     long = loaded_once.sparkify("query", "FROM range(1001)")
     assert len(long.out.splitlines()) == 1002
-    assert "there are more" in long.err
+    assert long.err.startswith("1,000 rows; there are more, 1,001 in all: --limit N shows N")
     whole = loaded_once.sparkify("query", "FROM range(1000)")
     assert whole.err == "1,000 rows\n"
 
@@ -116,6 +121,7 @@ def test_a_statement_may_come_through_a_pipe(loaded_once: Project) -> None:
         "EXPLAIN ANALYZE DELETE FROM users",
         "EXPLAIN ANALYZE COPY (SELECT 1) TO 'out.csv'",
         "SELECT 1; DELETE FROM users",
+        "SELECT * INTO mine FROM users",
         "SELECT * FROM read_csv('dwh.cfg')",
         "SELECT * FROM 'dwh.cfg'",
     ],
@@ -130,7 +136,7 @@ def test_what_does_not_only_read_the_warehouse_is_refused(loaded_once: Project, 
     ("sql", "statement"),
     [
         ("SELECT 1;", "SELECT 1"),
-        ("; ;\nselect ';' -- ; x", "; ;\nselect ';' -- ; x"),
+        ("; ;\nselect ';' -- ; x", "select ';' -- ; x"),
         ("(SELECT 1) UNION (SELECT 2); -- done", "(SELECT 1) UNION (SELECT 2)"),
         ("SELECT $$a;b$$, $x$;$$;$x$;", "SELECT $$a;b$$, $x$;$$;$x$"),
         ("SELECT 'it''s; fine', \"a;b\" /* ; */", "SELECT 'it''s; fine', \"a;b\" /* ; */"),
@@ -173,3 +179,154 @@ def test_a_query_waits_for_a_run_and_says_so(loaded: Project) -> None:
     holder.communicate(timeout=30)
     assert done.out == "n\n6\n"
     assert f"waiting for process {holder.pid}" in done.err
+
+
+def test_a_name_gives_the_rows_of_its_table_in_their_order(loaded_once: Project) -> None:
+    done = loaded_once.sparkify("query", "top_songs", "--format", "csv")
+    assert (done.status, done.err) == (0, "")
+    assert done.out.startswith("place,song,artist,plays\n1,")
+    days = loaded_once.sparkify("query", "Songplays;", "--format", "json")
+    times = [row["start_time"] for row in json.loads(days.out)]
+    assert times == sorted(times)
+    assert len(times) == 6
+    assert loaded_once.sparkify("query", given="users\n").err == "2 rows\n"
+
+
+def test_an_unknown_name_is_told_what_is_meant_perhaps(loaded_once: Project) -> None:
+    message = loaded_once.sparkify("query", "top_sogns").error
+    assert "There is no table top_sogns. Did you mean top_songs" in message
+    assert "sparkify query --list" in loaded_once.sparkify("query", "zzz").error
+
+
+def test_the_list_has_every_table_with_analytics_and_their_questions_first(
+    loaded_once: Project,
+) -> None:
+    done = loaded_once.sparkify("query", "--list")
+    assert (done.status, done.err) == (0, "")
+    named = [line.split()[0] for line in done.out.splitlines() if line]
+    catalogue = read_catalogue()
+    asked = sorted(catalogue.tables_of("analytics"))
+    assert named[: len(asked) + 3] == ["analytics", named[1], *asked, "table"]
+    assert set(named) >= set(catalogue.tables)
+    assert "Which songs are played the most?" in done.out
+    assert "takes no question" in loaded_once.sparkify("query", "--list", "users").error
+
+
+def test_parquet_keeps_the_types_also_of_columns_with_nulls(
+    loaded_once: Project, tmp_path: Path
+) -> None:
+    file = tmp_path / "found.parquet"
+    sql = f"SELECT *, SUM(big) OVER () AS total, 'x' AS id FROM ({NULLS}) AS found ORDER BY id"
+    done = loaded_once.sparkify("query", sql, "--out", str(file))
+    assert (done.status, done.out) == (0, "")
+    assert done.err == f"2 rows in {file}\n"
+    table = parquet.read_table(file)
+    assert {field.name: str(field.type) for field in table.schema} == {
+        "id": "int32", "big": "int64", "text": "string", "moment": "timestamp[us]",
+        "day": "date32[day]", "yes": "bool", "price": "decimal128(9, 2)", "total": "int64",
+        "id_1": "string",
+    }  # fmt: skip
+    first, second = table.to_pylist()
+    assert str(first["moment"]) == "2018-11-01 12:00:00.796000"
+    assert (first["big"], first["yes"], first["price"]) == (None, True, Decimal("1.50"))
+    assert (second["big"], second["text"], second["day"]) == (9007199254740993, "", None)
+    empty = tmp_path / "empty.parquet"
+    loaded_once.sparkify("query", "SELECT * FROM users WHERE false", "--out", str(empty))
+    assert parquet.read_table(empty).schema.names == list(
+        read_catalogue().tables["users"].column_names
+    )
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "parquet"])
+def test_a_file_is_what_goes_to_a_pipe(loaded_once: Project, tmp_path: Path, form: str) -> None:
+    file = tmp_path / f"found.{form.upper()}"
+    done = loaded_once.sparkify("query", "songplays", "--out", str(file))
+    assert done.err == f"6 rows in {file}\n"
+    with open(tmp_path / "piped", "wb") as piped:
+        subprocess.run(
+            [SPARKIFY, "query", "songplays", "--format", form],
+            cwd=loaded_once.folder, env=loaded_once.whole_environment, stdout=piped, check=True,
+        )  # fmt: skip
+    assert (tmp_path / "piped").read_bytes() == file.read_bytes()
+
+
+def test_a_file_is_replaced_when_its_result_is_complete_and_not_before(
+    loaded_once: Project, tmp_path: Path
+) -> None:
+    file = tmp_path / "found.csv"
+    file.write_text("from before")
+    file.chmod(0o640)
+    fails_late = (
+        "SELECT CAST(CASE WHEN range < 50000 THEN '1' ELSE 'x' END AS INTEGER) FROM range(60000)"
+    )
+    for form in ("csv", "json", "parquet"):
+        done = loaded_once.sparkify("query", fails_late, "--out", str(file), "--format", form)
+        assert "Could not convert" in done.error
+        assert file.read_text() == "from before"
+        assert [path.name for path in tmp_path.iterdir()] == ["found.csv"]
+    assert loaded_once.sparkify("query", "SELECT 1 AS one", "--out", str(file)).status == 0
+    assert file.read_text() == "one\n1\n"
+    assert file.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_file_that_cannot_be_written_is_told_in_one_message(
+    loaded_once: Project, tmp_path: Path
+) -> None:
+    missing = loaded_once.sparkify("query", "users", "--out", str(tmp_path / "no" / "a.csv"))
+    assert "a.csv cannot be written: No such file or directory" in missing.error
+    assert "does not say a format" in loaded_once.sparkify("query", "users", "--out", "a.txt").error
+    table = loaded_once.sparkify("query", "users", "--out", "a.csv", "--format", "table")
+    assert "use > FILE for a table" in table.error
+    folder = loaded_once.sparkify("query", "users", "--out", str(tmp_path), "--format", "csv")
+    assert "is a directory" in folder.error
+
+
+def test_parquet_says_which_column_it_has_no_type_for(loaded_once: Project, tmp_path: Path) -> None:
+    file = tmp_path / "found.parquet"
+    done = loaded_once.sparkify(
+        "query", "SELECT 1 AS a, INTERVAL 1 DAY AS span", "--out", str(file)
+    )
+    assert "Parquet has no type for span" in done.error
+    huge = "SELECT CAST('99999999999999999999' AS DECIMAL(38, 0)) AS total"
+    assert "total has a whole number beyond 64 bits" in (
+        loaded_once.sparkify("query", huge, "--out", str(file)).error
+    )
+    assert not file.exists()
+
+
+def test_whoever_reads_slowly_keeps_nobody_from_writing(loaded: Project) -> None:
+    reading = subprocess.Popen(
+        [SPARKIFY, "query", "FROM range(200000)", "--format", "csv"],
+        cwd=loaded.folder, env=loaded.whole_environment, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert reading.stdout is not None
+    assert reading.stdout.readline() == b"range\n"  # more than a pipe holds is still to come
+    with duckdb.connect(str(loaded.warehouse)) as writer:
+        writer.execute("UPDATE users SET first_name = 'Grace'")
+    assert len(reading.stdout.readlines()) == 200000
+    assert reading.wait(30) == 0
+
+
+def test_a_question_starts_without_what_only_others_need(loaded_once: Project) -> None:
+    code = (
+        "import atexit, sys\n"
+        "from sparkify_dagster.cli import sparkify\n"
+        "heavy = {'dagster', 'prompt_toolkit', 'pyarrow', 'pandas', 'psycopg2', 'sqlglot'}\n"
+        "try:\n    sparkify(['query', 'SELECT 1'])\n"
+        "finally:\n    print(sorted(heavy & set(sys.modules)))\n"
+    )
+    assert loaded_once.python(code).out.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("text", "statements", "ended"),
+    [
+        ("", [], False),
+        ("SELECT 1; SELECT 2", ["SELECT 1", "SELECT 2"], False),
+        ("SELECT ';'; -- done", ["SELECT ';'"], True),
+        ("-- only this;", [], False),
+    ],
+)
+def test_statements_are_told_apart(text: str, statements: list[str], ended: bool) -> None:
+    assert split(text) == statements
+    assert is_ended(text) is ended

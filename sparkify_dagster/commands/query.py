@@ -1,238 +1,193 @@
-"""`sparkify query`: the result of one reading statement as a table, CSV or JSON.
+"""`sparkify query`: the answer to one question as a table, CSV, JSON or Parquet, or a prompt.
 
-Values keep their types: what is a whole number in the warehouse is one here, NULL is NULL. That
-nothing can be written is the warehouse's read session; what is refused here gets a clearer message.
+What can be asked is in `warehouse.asking`; how values look in `values`; large results are written
+by `exports`; the prompt is `prompt`.
 """
 
-import json
-import math
 import re
 import sys
-from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import datetime
-from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from sparkify_dagster.console import Column, counted, note, table
-from sparkify_dagster.errors import SparkifyError
 
 if TYPE_CHECKING:
-    from sparkify_dagster.warehouse.base import Warehouse
-    from sparkify_dagster.warehouse.reports import Rows, Value
+    from sparkify_dagster.warehouse import Platform
+    from sparkify_dagster.warehouse.asking import Question
+    from sparkify_dagster.warehouse.catalogue import Catalogue
+    from sparkify_dagster.warehouse.reports import Rows
 
 # What a reader of a terminal may still want to scroll through.
 SHOWN_ROWS = 1000
-_ROWS_WRITTEN_AT_ONCE = 1000
-_ERROR_KIND = re.compile(r"^(?:\w+ )+Error: ")  # "Catalog Error: ", in front of what is wrong
-_NEEDS_QUOTES = re.compile(r'[",\r\n]|^\s|\s$')
-_READING = (
-    "SELECT", "WITH", "FROM", "VALUES", "TABLE", "SHOW", "DESCRIBE", "SUMMARIZE", "EXPLAIN",
-    "PIVOT", "UNPIVOT",
-)  # fmt: skip
-_SQL_PART = re.compile(
-    r"""(?P<comment>--[^\n]*|/\*.*?(?:\*/|\Z))
-    | (?P<quoted>'(?:[^']|'')*(?:'|\Z) | "(?:[^"]|"")*(?:"|\Z)
-        | \$(?P<tag>\w*)\$.*?(?:\$(?P=tag)\$|\Z))
-    | (?P<end>;)
-    | (?P<space>\s+)
-    | (?P<word>\w+)
-    | (?P<sign>.)""",
-    re.VERBOSE | re.DOTALL,
-)
-
-
-class QueryError(SparkifyError):
-    """The statement is not one that reads, or the warehouse does not understand it."""
+_SUFFIXES = {".csv": "csv", ".json": "json", ".parquet": "parquet"}
+_COUNTABLE = re.compile(r"(?:[\s(]|--[^\n]*\n|/\*.*?\*/)*(?:SELECT|WITH|FROM)\b", re.I | re.S)
 
 
 @click.command(short_help="Ask the warehouse, read-only.")
-@click.argument("sql", required=False)
+@click.argument("question", metavar="[SQL|TABLE]", required=False)
 @click.option(
     "--format",
     "form",
-    type=click.Choice(("table", "csv", "json")),
-    default="table",
-    show_default=True,
-    help="How the result is written.",
+    type=click.Choice(("table", "csv", "json", "parquet")),
+    help="How the result is written. Default: what the name of --out ends in, else a table.",
+)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the whole result to this file, and replace the one that is there.",
 )
 @click.option(
     "--limit",
     type=click.IntRange(min=0),
     metavar="N",
-    help=f"At most N rows. A table shows {SHOWN_ROWS:,} by default, CSV and JSON all.",
+    help=f"At most N rows. A table shows {SHOWN_ROWS:,} by default, the other formats all.",
 )
-def query(sql: str | None, form: str, limit: int | None) -> None:
-    """Ask the warehouse with one SQL statement, read-only.
+@click.option("--list", "listing", is_flag=True, help="List what can be asked by name.")
+def query(
+    question: str | None, form: str | None, out: Path | None, limit: int | None, listing: bool
+) -> None:
+    """Ask the warehouse with one SQL statement, or by the name of a table; read-only.
 
-    Without SQL, or with -, the statement is read from a pipe. In CSV a NULL is an empty field and
-    an empty text is "". JSON is one array of objects.
+    A name gives the rows of that table in its order; --list shows the analytics and the questions
+    that they answer. On a terminal, without anything to ask, a prompt opens. With -, or without a
+    terminal, the question is read from a pipe.
+
+    In CSV a NULL is an empty field and an empty text is "". JSON is one array of objects. Parquet
+    keeps the types: dates, times, booleans, and whole numbers with NULL among them. A file is
+    complete or not there: if a query fails, the file from before stays.
 
     \b
     Examples:
+      sparkify query --list
+      sparkify query top_songs
       sparkify query "SELECT level, COUNT(*) AS plays FROM songplays GROUP BY level"
+      sparkify query songplays --out songplays.parquet
       sparkify query "SELECT * FROM users" --format csv > users.csv
-      sparkify query "SHOW TABLES"
       sparkify query "DESCRIBE songplays"
       sparkify query < question.sql
+      sparkify query
     """
+    form = _form(form, out)
+    if question is None and not listing and sys.stdin.isatty():
+        _prompt(free=form == "table" and limit is None)
+        return
     from sparkify_dagster.settings import load_settings
     from sparkify_dagster.warehouse import open_platform
+    from sparkify_dagster.warehouse.asking import question as understood
 
-    statement = one_reading_statement(_given(sql))
+    if listing:
+        if question is not None or out or form != "table" or limit is not None:
+            raise click.UsageError("--list takes no question and no other option.")
+        from sparkify_dagster.warehouse.catalogue import read_catalogue
+
+        click.echo(listed(read_catalogue()))
+        return
+    text = sys.stdin.read() if question in (None, "-") else str(question)
     platform = open_platform(load_settings())
-    shown = SHOWN_ROWS if limit is None and form == "table" else limit
-    found = _ask(platform.warehouse, statement, shown)
-    rows = replace(found, rows=found.rows[:shown])
-    for part in _FORMATS[form](rows):
-        click.echo(part)
+    asked = understood(platform.catalogue, text)
     if form == "table":
-        there_are_more = "; there are more: --limit N shows N, --format csv all"
-        more = len(found.rows) > len(rows.rows)
-        note(f"{counted(len(rows.rows), 'row')}{there_are_more if more else ''}")
+        hint = "--limit N shows N, --out FILE has all"
+        show(platform, asked, limit, hint, sys.stdout.isatty())
+    else:
+        _export(platform, asked, form, limit, out)
 
 
-def one_reading_statement(sql: str) -> str:
-    """The statement without its semicolon.
+def show(
+    platform: "Platform", asked: "Question", limit: int | None, hint: str, with_title: bool
+) -> None:
+    """The answer as a table; `hint` says how to see more than its first rows."""
+    from sparkify_dagster.commands.values import as_table
+
+    rows, total = _first_rows(platform, asked, limit)
+    if with_title and asked.title:
+        note(f"{asked.title}\n")
+    click.echo(as_table(rows))
+    count = len(rows.rows)
+    if total is None or total > count:
+        in_all = f", {total:,} in all" if total else ""
+        note(f"{counted(count, 'row')}; there are more{in_all}: {hint}")
+    else:
+        note(counted(count, "row"))
+
+
+def listed(catalogue: "Catalogue") -> str:
+    """The tables that can be asked by name, with what they answer or hold."""
+    from sparkify_dagster.warehouse.catalogue import ANALYTICS, STAGING, STAR
+
+    parts = []
+    for titles, layers in (
+        (("analytics", "question"), (ANALYTICS,)),
+        (("table", "what it holds"), (STAR, STAGING)),
+    ):
+        names = [name for layer in layers for name in sorted(catalogue.tables_of(layer))]
+        said = [(name, " ".join(catalogue.tables[name].description.split())) for name in names]
+        parts += [table([Column(title) for title in titles], said)] if said else []
+    return "\n\n".join(parts)
+
+
+def _form(form: str | None, out: Path | None) -> str:
+    """The format that was named, else that of the file.
 
     Raises:
-        QueryError: if there is none, several, or one that does not read.
+        click.UsageError: if neither says one, or it cannot go there.
     """
-    first, ended = "", None
-    for part in _SQL_PART.finditer(sql):
-        kind = part.lastgroup
-        if kind in ("comment", "space") or (not first and part[0] in "(;"):
-            continue
-        if kind == "end":
-            ended = part.start() if ended is None else ended
-        elif ended is not None:
-            raise QueryError("These are several statements: ask one at a time.")
-        else:
-            first = first or part[0].upper()
-    if not first:
-        raise QueryError('There is no statement: give one, such as "SELECT COUNT(*) FROM users".')
-    if first not in _READING:
-        raise QueryError(
-            f"{first[:40]} is not a statement that reads, and `sparkify query` only reads: a"
-            f" statement begins with {', '.join(_READING[:-1])} or {_READING[-1]}. Nothing was"
-            " changed."
-        )
-    return sql if ended is None else sql[:ended]
+    if out is not None:
+        form = form or _SUFFIXES.get(out.suffix.lower())
+        if form is None:
+            raise click.UsageError(
+                f"The name of {out} does not say a format: end it in {', '.join(_SUFFIXES)}, or"
+                " give --format."
+            )
+        if form == "table":
+            raise click.UsageError("--out is for csv, json and parquet: use > FILE for a table.")
+    elif form == "parquet" and sys.stdout.isatty():
+        raise click.UsageError("Parquet is no text for a terminal: add --out FILE, or use > FILE.")
+    return form or "table"
 
 
-def as_table(rows: "Rows") -> Iterator[str]:
-    """Aligned columns."""
-    numbers = [
-        all(_is_number(row[i]) or row[i] is None for row in rows.rows)
-        and any(row[i] is not None for row in rows.rows)
-        for i in range(len(rows.columns))
-    ]
-    columns = [Column(*column) for column in zip(rows.columns, numbers, strict=True)]
-    yield table(columns, [["NULL" if v is None else _text(v) for v in row] for row in rows.rows])
-
-
-def as_csv(rows: "Rows") -> Iterator[str]:
-    """RFC 4180, with NULL told from an empty text as PostgreSQL and DuckDB do."""
-    yield ",".join(map(_csv_cell, rows.columns))
-    for part in _parts(rows):
-        yield "\n".join(",".join(map(_csv_cell, row)) for row in part)
-
-
-def as_json(rows: "Rows") -> Iterator[str]:
-    """One array with an object a line; names that come twice get a number."""
-    names: list[str] = []
-    for name in rows.columns:
-        again = (f"{name}_{n}" for n in range(1, len(rows.columns) + 1))
-        names.append(name if name not in names else next(n for n in again if n not in names))
-    yield "["
-    left = len(rows.rows)
-    for part in _parts(rows):
-        left -= len(part)
-        objects = [_json(dict(zip(names, row, strict=True))) for row in part]
-        yield ",\n".join(objects) + ("," if left else "")
-    yield "]"
-
-
-def _given(sql: str | None) -> str:
-    if sql not in (None, "-"):
-        return str(sql)
-    if sys.stdin.isatty() and sql is None:
+def _prompt(*, free: bool) -> None:
+    if not (free and sys.stdout.isatty()):
         raise click.UsageError(
             'Name a statement, such as: sparkify query "SELECT COUNT(*) FROM songplays"'
         )
-    return sys.stdin.read()
+    from sparkify_dagster.commands.prompt import converse
+
+    converse()
 
 
-def _ask(warehouse: "Warehouse", statement: str, shown: int | None) -> "Rows":
-    """At most one row more than shown, so that the reader learns that there are more."""
-    from sparkify_dagster.warehouse import WarehouseError
+def _first_rows(
+    platform: "Platform", asked: "Question", limit: int | None
+) -> "tuple[Rows, int | None]":
+    """The rows to show, and how many there are in all; None: more than that, nobody counted."""
+    from sparkify_dagster.warehouse.asking import asking
+    from sparkify_dagster.warehouse.reports import Rows
 
-    is_open = False
-    try:
-        with warehouse.read(note) as session:
-            is_open = True
-            # The tables alone: the platform's bookkeeping is not for analysts.
-            session.execute(f"SET search_path = '{warehouse.schema}'")
-            return session.rows(statement, limit=None if shown is None else shown + 1)
-    except WarehouseError as error:
-        if not is_open or error.__cause__ is None:
-            raise
-        # The engine's own words, with the position and what it suggests.
-        raise QueryError(_ERROR_KIND.sub("", str(error.__cause__).strip())) from error
-
-
-def _parts(rows: "Rows") -> "Iterator[tuple[tuple[Value, ...], ...]]":
-    for start in range(0, len(rows.rows), _ROWS_WRITTEN_AT_ONCE):
-        yield rows.rows[start : start + _ROWS_WRITTEN_AT_ONCE]
+    shown = SHOWN_ROWS if limit is None else limit
+    with asking(platform.warehouse, note, asked.table) as session:
+        found = session.stream(asked.sql, limit=shown + 1)
+        rows = Rows(found.columns, tuple(row for page in found.pages for row in page))
+        if len(rows.rows) <= shown:
+            return rows, len(rows.rows)
+        total = None
+        if limit is None and _COUNTABLE.match(asked.sql):
+            total = session.count(f"SELECT COUNT(*) FROM (\n{asked.sql}\n) AS found")
+    return replace(rows, rows=rows.rows[:shown]), total
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+def _export(
+    platform: "Platform", asked: "Question", form: str, limit: int | None, out: Path | None
+) -> None:
+    from sparkify_dagster.commands import exports
+    from sparkify_dagster.warehouse.asking import asking
 
-
-def _text(value: object) -> str:
-    """A value as text: times in ISO form, whole numbers without a point."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, datetime):
-        spec = "auto" if value.microsecond % 1000 else "milliseconds"
-        return value.isoformat(sep=" ", timespec=spec if value.microsecond else "seconds")
-    if isinstance(value, bytes):
-        return value.hex()
-    return _json(value) if isinstance(value, list | tuple | dict) else str(value)
-
-
-def _csv_cell(value: object) -> str:
-    if value is None:
-        return ""
-    text = _text(value)
-    if text and not _NEEDS_QUOTES.search(text):
-        return text
-    return '"' + text.replace('"', '""') + '"'
-
-
-def _json(value: object) -> str:
-    return json.dumps(_plain(value), ensure_ascii=False)
-
-
-def _plain(value: object) -> object:
-    """The value in what JSON has; what it has not (NaN, infinity) is null."""
-    if isinstance(value, dict):
-        return {str(name): _plain(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float | Decimal):
-        whole = isinstance(value, Decimal) and value.as_tuple().exponent == 0
-        return None if not math.isfinite(value) else int(value) if whole else float(value)
-    if isinstance(value, datetime):
-        return _text(value).replace(" ", "T")
-    return value if value is None or isinstance(value, bool | int | str) else _text(value)
-
-
-_FORMATS: "dict[str, Callable[[Rows], Iterator[str]]]" = {
-    "table": as_table,
-    "csv": as_csv,
-    "json": as_json,
-}
+    with exports.replaced(out) if out else exports.kept() as file:
+        with asking(platform.warehouse, note, asked.table) as session:
+            count = exports.export(session, asked.sql, form, limit, file)
+        if out is None:
+            exports.show(file, form)
+    if out is not None:
+        note(f"{counted(count, 'row')} in {out}")

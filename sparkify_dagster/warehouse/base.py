@@ -7,7 +7,7 @@ come from the `.sql` files as they are, with values bound by name (`:name`).
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, TypeVar
@@ -18,6 +18,7 @@ from sparkify_dagster.sources import Source
 from sparkify_dagster.tables import Table
 from sparkify_dagster.warehouse.line_rules import LineRules
 from sparkify_dagster.warehouse.reports import Rows, Value
+from sparkify_dagster.warehouse.results import Stream, plain, to_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,8 +89,20 @@ class Session(ABC):
         """The result of a query with its column names, at most `limit` rows of it."""
 
     @abstractmethod
+    def stream(self, sql: str, *, limit: int | None = None) -> Stream:
+        """The result of a query of any size, at most `limit` rows of it, in bounded memory."""
+
+    @abstractmethod
+    def arrow(self, sql: str, *, limit: int | None = None) -> "pa.RecordBatchReader":
+        """The same as Arrow batches, in the engine's types; perhaps more than `limit` rows."""
+
+    def reader(self, sql: str, *, limit: int | None = None) -> "pa.RecordBatchReader":
+        """The same as Arrow batches, in types that mean the same on every engine (see `plain`)."""
+        return plain(self.arrow(sql, limit=limit), limit)
+
     def frame(self, sql: str) -> "pd.DataFrame":
-        """The result of a query as a DataFrame."""
+        """The result of a query as a DataFrame (see `to_frame`)."""
+        return to_frame(self.reader(sql))
 
     @abstractmethod
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[tuple[Value, ...]]) -> None:
@@ -173,9 +186,21 @@ class Warehouse(ABC):
         with self.write(notify, run_id) as session:
             return work(session)
 
+    def erase(self, tables: Sequence[str]) -> str:
+        """Let go of what rows of these tables held before the last commit, where that is kept.
+
+        What could not be let go, and what to do about it, is the text; empty if it is gone.
+        """
+        del tables
+        return ""
+
     @abstractmethod
     def read(self, notify: Notify) -> AbstractContextManager[Session]:
         """A read-only session. Raises WarehouseError if there is no warehouse yet."""
+
+    def interruptible(self) -> AbstractContextManager[None]:
+        """Within a read: an interruption (Ctrl-C) stops its statement as KeyboardInterrupt."""
+        return nullcontext()
 
     @abstractmethod
     def exists(self) -> bool:

@@ -7,9 +7,11 @@ each other within a limit, and say for whom they wait. Nothing about tables is k
 import os
 import random
 import re
+import shutil
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,14 +28,19 @@ from sparkify_dagster.warehouse.base import (
     Warehouse,
     WarehouseBusyError,
     WarehouseError,
+    silent,
 )
 from sparkify_dagster.warehouse.reports import Rows, Value
+from sparkify_dagster.warehouse.results import Stream
 
 if TYPE_CHECKING:
     import duckdb
-    import pandas as pd
+    import pyarrow as pa
 
 _HOLDER = re.compile(r"PID (\d+)")
+_PAGE = 10_000  # rows as Python objects
+_BATCH = 100_000  # rows as Arrow columns
+_HEADERS = 3 * 4096  # bytes at the beginning of a file
 
 
 def _holder(message: str) -> str | None:
@@ -65,8 +72,22 @@ class DuckDBSession(Session):
         rows = result.fetchall() if limit is None else result.fetchmany(limit)
         return Rows(columns, tuple(tuple(row) for row in rows))
 
-    def frame(self, sql: str) -> "pd.DataFrame":
-        return self._run(sql, None).df()
+    def stream(self, sql: str, *, limit: int | None = None) -> Stream:
+        result = self._run(sql, None)
+        columns = tuple(column[0] for column in result.description or ())
+        return Stream(columns, _pages(result, limit))
+
+    def arrow(self, sql: str, *, limit: int | None = None) -> "pa.RecordBatchReader":
+        # A relation, not a result: that would be copied row by row.
+        relation = self._connection.sql(sql)
+        with ThreadPoolExecutor(1) as thread:
+            # It is started where it may not hear an interruption, which this thread does.
+            started = thread.submit(relation.to_arrow_reader, _BATCH)
+            try:
+                return _told(started.result())
+            except KeyboardInterrupt:
+                self._connection.interrupt()
+                raise
 
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[tuple[Value, ...]]) -> None:
         if not rows:
@@ -113,6 +134,30 @@ class DuckDBSession(Session):
                 self._connection.unregister(name)
             raise
         self._connection.unregister(name)
+
+
+def _pages(
+    result: "duckdb.DuckDBPyConnection", limit: int | None
+) -> Iterator[Sequence[tuple[Value, ...]]]:
+    left = limit
+    while left != 0 and (page := result.fetchmany(_PAGE if left is None else min(_PAGE, left))):
+        yield page
+        left = left if left is None else left - len(page)
+    result.abort()  # or rows that nobody wants keep the connection from its next statement
+
+
+def _told(reader: "pa.RecordBatchReader") -> "pa.RecordBatchReader":
+    """The batches of a reader; what goes wrong on the way is the engine's error again."""
+    import duckdb
+    import pyarrow as pa
+
+    def batches() -> "Iterator[pa.RecordBatch]":
+        try:
+            yield from reader
+        except (pa.ArrowException, OSError) as error:
+            raise duckdb.Error(str(error)) from error
+
+    return pa.RecordBatchReader.from_batches(reader.schema, batches())
 
 
 class _DuckDBIntake(Intake):
@@ -195,6 +240,50 @@ class DuckDBWarehouse(Warehouse):
             raise self._explained(error) from error
         finally:
             connection.close()
+
+    def erase(self, tables: Sequence[str]) -> str:
+        """Write the file anew: DuckDB leaves what was changed in pages that it no longer reads."""
+        import duckdb
+
+        del tables
+        place = self.path.resolve()
+        new = place.with_name(f"{place.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.new")
+        connection = self._connect(read_only=False, notify=silent)
+        # Closed after the connection: closing it gives up the lock of the process.
+        old = os.open(place, os.O_WRONLY)
+        try:
+            connection.execute("FORCE CHECKPOINT")
+            [(name,)] = connection.execute("SELECT current_database()").fetchall()
+            connection.execute(f"ATTACH '{str(new).replace(chr(39), chr(39) * 2)}' AS written_anew")
+            itself = str(name).replace('"', '""')
+            connection.execute(f'COPY FROM DATABASE "{itself}" TO written_anew')
+            connection.execute("DETACH written_anew")
+            shutil.copymode(place, new)
+            os.replace(new, place)
+            # Who waits tries again by the name. Who had opened the old file a moment ago, and locks
+            # it once we let go, must not write into what is gone: there is no database in it.
+            os.pwrite(old, bytes(_HEADERS), 0)
+        except (duckdb.Error, OSError) as error:
+            told = str(error).splitlines()[0]
+            return (
+                f"{self.path} still holds pages from before, which no query reads: it could not be"
+                f" written anew ({told}). Make room beside it, and run this again."
+            )
+        finally:
+            connection.close()
+            os.close(old)
+            for left in (new, new.with_name(f"{new.name}.wal")):
+                left.unlink(missing_ok=True)
+        return ""
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        try:
+            yield
+        except RuntimeError as error:
+            if str(error) != "Query interrupted":
+                raise
+            raise KeyboardInterrupt from None
 
     def _connect(self, *, read_only: bool, notify: Notify) -> "duckdb.DuckDBPyConnection":
         import duckdb

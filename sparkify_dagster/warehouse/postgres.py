@@ -19,10 +19,12 @@ from sparkify_dagster.warehouse.base import (
     silent,
 )
 from sparkify_dagster.warehouse.server import ServerSession, ServerWarehouse
+from sparkify_dagster.warehouse.server_results import Page
 from sparkify_dagster.warehouse.staged_rows import staged_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from psycopg2.extensions import Column
     from psycopg2.extensions import connection as Connection
 
 _HOLDER = """
@@ -33,6 +35,10 @@ _HOLDER = """
       AND locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
       AND (locks.classid::bigint << 32) + locks.objid::bigint = :lock
 """
+_NOT_VACUUMED = (
+    "The rows from before lie in their tables, unseen by queries, until these are vacuumed, which"
+    " PostgreSQL does by itself; their owner can do it at once by VACUUM."
+)
 # What one message of the protocol carries; the default of psycopg2, 8 KiB, costs 4 % of a COPY.
 _BLOCK = 1 << 20
 
@@ -44,6 +50,12 @@ class PostgresSession(ServerSession):
         # MATERIALIZED: a LIMIT alone makes the planner bet on finding rows soon, and the checks
         # that ask like this find none.
         return f"WITH found AS MATERIALIZED (\n{sql}\n) SELECT * FROM found LIMIT {limit}"
+
+    def result(self, sql: str, limit: int | None) -> "tuple[Sequence[Column], Iterator[Page]]":
+        if limit is None:
+            # A planner that believes in a tenth of the rows chooses a slow way to all of them.
+            self.execute("SET LOCAL cursor_tuple_fraction = 1")
+        return super().result(sql, limit)
 
     @contextmanager
     def staging(self, table: Table, files: Sequence[StagedFile]) -> Iterator[Intake]:
@@ -127,6 +139,19 @@ class PostgresWarehouse(ServerWarehouse):
                 "seconds. Wait for it or end it, or raise [CLUSTER] LOCK_TIMEOUT."
             ) from error
         session.execute(f"SET LOCAL statement_timeout = '{self.cluster.statement_timeout}s'")
+
+    def erase(self, tables: Sequence[str]) -> str:
+        # VACUUM runs in no transaction; who may not do it is told so in a notice.
+        connection = self.connect("")
+        try:
+            connection.set_session(autocommit=True)
+            session = self.session(connection)
+            for table in tables:
+                session.execute(f"VACUUM {self.schema}.{table}")
+            refused = any("skipping" in text for text in connection.notices)
+        finally:
+            connection.close()
+        return _NOT_VACUUMED if refused else ""
 
     def _holder(self, session: Session, lock: dict[str, int]) -> str:
         found = session.fetch(_HOLDER, lock)

@@ -31,10 +31,12 @@ from sparkify_dagster.warehouse.copy_errors import CopyErrors
 from sparkify_dagster.warehouse.line_rules import LineRules
 from sparkify_dagster.warehouse.reports import Value
 from sparkify_dagster.warehouse.server import ServerSession, ServerWarehouse
+from sparkify_dagster.warehouse.server_results import SELECTS, Page
 from sparkify_dagster.warehouse.staged_rows import staged_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from psycopg2.extensions import Column
     from psycopg2.extensions import connection as Connection
 
 _QUEUE = "writer"
@@ -46,6 +48,8 @@ _SORTS = re.compile(r"\bORDER\s+BY\b", re.IGNORECASE)
 
 class RedshiftSession(ServerSession):
     """A transaction on Redshift, with what its COPY needs beside it."""
+
+    rows_a_page = 1000  # the most that FETCH gives where there is a single node
 
     def __init__(
         self, connection: "Connection", warehouse: "RedshiftWarehouse", notify: Notify
@@ -105,6 +109,12 @@ class RedshiftSession(ServerSession):
         if _SORTS.search(sql):
             return sql
         return f"SELECT * FROM (\n{sql}\n) AS found LIMIT {limit}"
+
+    def result(self, sql: str, limit: int | None) -> "tuple[Sequence[Column], Iterator[Page]]":
+        # The first row of a cursor makes the leader node write all of them down.
+        if limit is not None and SELECTS.match(sql):
+            sql = self.at_most(limit, sql)
+        return super().result(sql, limit)
 
     def analyze(self, table: str, written: int) -> None:
         # Only the owner may; for others Redshift's own analysis, minutes later, has to do.
@@ -229,6 +239,13 @@ class RedshiftWarehouse(ServerWarehouse):
                 raise
             return False
         return True
+
+    def erase(self, tables: Sequence[str]) -> str:
+        del tables
+        return (
+            "Redshift clears the rows from before away by itself, when it is less busy; the owner"
+            " of the tables can do it at once by VACUUM DELETE ONLY."
+        )
 
     @contextmanager
     def look(self) -> Iterator[Session]:

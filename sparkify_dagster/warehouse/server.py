@@ -9,9 +9,9 @@ import re
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from decimal import Decimal
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sparkify_dagster.settings import Settings
 from sparkify_dagster.warehouse.base import (
@@ -23,13 +23,16 @@ from sparkify_dagster.warehouse.base import (
     WarehouseError,
     silent,
 )
-from sparkify_dagster.warehouse.connections import open_connection
+from sparkify_dagster.warehouse.connections import interruptible, open_connection
 from sparkify_dagster.warehouse.login import Credentials, mint_credentials
 from sparkify_dagster.warehouse.reports import Rows, Value
+from sparkify_dagster.warehouse.results import Stream
 from sparkify_dagster.warehouse.server_errors import TransientError, explained
+from sparkify_dagster.warehouse.server_results import Page, arrow_reader, open_result
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import pyarrow as pa
+    from psycopg2.extensions import Column
     from psycopg2.extensions import connection as Connection
     from psycopg2.extensions import cursor as Cursor
 
@@ -45,6 +48,9 @@ _T = TypeVar("_T")
 
 class ServerSession(Session):
     """The transaction of a psycopg2 connection."""
+
+    rows_a_page = 10_000
+    """How many rows of a result are fetched at once."""
 
     def __init__(self, connection: "Connection", location: str) -> None:
         self._connection = connection
@@ -71,16 +77,23 @@ class ServerSession(Session):
         del limit
         return sql
 
-    def frame(self, sql: str) -> "pd.DataFrame":
-        import pyarrow as pa
+    def stream(self, sql: str, *, limit: int | None = None) -> Stream:
+        columns, pages = self.result(sql, limit)
+        names = tuple(column.name for column in columns)
+        return Stream(names, ([tuple(map(_plain, row)) for row in page] for page in pages))
 
-        rows = self.rows(sql)
-        values = list(zip(*rows.rows, strict=True)) or [()] * len(rows.columns)
-        arrays = [pa.array(list(column)) for column in values]
-        # Days as the timestamps that pandas computes with, as the embedded engine gives them.
-        table = pa.Table.from_arrays(arrays, names=list(rows.columns))
-        frame: pd.DataFrame = table.to_pandas(date_as_object=False)
-        return frame
+    def arrow(self, sql: str, *, limit: int | None = None) -> "pa.RecordBatchReader":
+        return arrow_reader(*self.result(sql, limit))
+
+    def result(self, sql: str, limit: int | None) -> "tuple[Sequence[Column], Iterator[Page]]":
+        """The columns of a query's result, and its rows as they come, a page at a time."""
+        with self._explaining():
+            columns, pages = open_result(self._connection, sql, self.rows_a_page, limit)
+        return columns, self._told(pages)
+
+    def _told(self, pages: "Iterator[Page]") -> "Iterator[Page]":
+        with self._explaining():
+            yield from pages
 
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[tuple[Value, ...]]) -> None:
         from psycopg2.extras import execute_values
@@ -139,10 +152,11 @@ def _pages(rows: Sequence[tuple[Value, ...]]) -> Iterator[list[tuple[Value, ...]
         yield page
 
 
-def _plain(value: "Value | Decimal") -> Value:
+def _plain(value: Any) -> Value:
     """DECIMAL, which sums of whole numbers are on a server, as the number it is."""
     if not isinstance(value, Decimal):
-        return value
+        found: Value = value
+        return found
     whole = value.is_finite() and value == value.to_integral_value()
     return int(value) if whole else float(value)
 
@@ -223,6 +237,9 @@ class ServerWarehouse(Warehouse):
                     "`sparkify run` to make it."
                 )
             yield session
+
+    def interruptible(self) -> AbstractContextManager[None]:
+        return interruptible()
 
     def transact(self, work: Callable[[Session], _T], notify: Notify, run_id: str = "") -> _T:
         pause = _FIRST_PAUSE
