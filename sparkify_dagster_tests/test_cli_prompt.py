@@ -135,7 +135,9 @@ def test_tab_completes_and_the_arrow_brings_back_what_was_asked_before(
     first.sees("songplays_per_day")
     first.press(CTRL_C)
     first.sees("sparkify>")
-    first.press(f"SELECT first_name, user_i{TAB} AS number FROM users;\r")
+    first.press(f"SELECT first_name, user_i{TAB}")
+    first.sees("user_id")
+    first.press(" AS number FROM users;\r")
     first.sees("2 rows")
     first.press(CTRL_D)
     assert first.ends() == 0
