@@ -13,6 +13,7 @@ pytest_plugins = [
     "sparkify_dagster_tests.fixtures_cli",
     "sparkify_dagster_tests.fixtures_aws",
     "sparkify_dagster_tests.fixtures_ui",
+    "sparkify_dagster_tests.fixtures_browser",
     "sparkify_dagster_tests.fixtures_alerts",
     "sparkify_dagster_tests.fixtures_sensors",
 ]

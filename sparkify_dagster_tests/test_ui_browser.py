@@ -4,7 +4,6 @@ Chromium is Debian's package. Every page that is looked at leaves a screenshot a
 Elements are found by role and text, as a user finds them.
 """
 
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -12,15 +11,15 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
+from sparkify_dagster.charts.specs import WIDTH as CHART_WIDTH
 from sparkify_dagster.simulate import Simulation, write_lake
+from sparkify_dagster_tests.fixtures_browser import MINUTE
 from sparkify_dagster_tests.fixtures_cli import Project, project_in
 from sparkify_dagster_tests.fixtures_ui import RunningUi, running_ui
 
 FIRST, LAST, NEW = "2018-11-01", "2018-11-07", "2018-11-08"
-MINUTE = 60_000
-WIDE = {"width": 1600, "height": 1000}
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
@@ -43,24 +42,6 @@ def ui_of_a_week(empty_project: Project) -> Iterator[RunningUi]:
         yield running
 
 
-@pytest.fixture
-def page(artifacts: Path) -> Iterator[Page]:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        if os.environ.get("SPARKIFY_NO_SKIPS") == "1":
-            pytest.fail("Chromium is missing: install Debian's package chromium")
-        pytest.skip("absent here: Chromium")
-    with sync_playwright() as playwright:
-        # Without its sandbox: root, as whom a container runs, cannot have it.
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        opened = browser.new_page(viewport=WIDE)
-        opened.set_default_timeout(MINUTE)
-        expect.set_options(timeout=MINUTE)
-        yield opened
-        opened.screenshot(path=artifacts / "last.png")
-        browser.close()
-
-
 def newest(lake: Path) -> Path:
     return max(lake.glob("log_data/**/*.json"))
 
@@ -71,6 +52,7 @@ def test_a_user_loads_looks_backfills_and_sees_a_new_file_arrive(
     ui = ui_of_a_week
     materialize_all_assets(ui, page, artifacts)
     look_at_an_asset(ui, page, artifacts)
+    look_at_a_chart(ui, page, artifacts)
     backfill_five_days(ui, page, artifacts)
     see_a_new_file_arrive(ui, page, artifacts)
 
@@ -114,6 +96,20 @@ def look_at_an_asset(ui: RunningUi, page: Page, artifacts: Path) -> None:
     page.screenshot(path=artifacts / "6-events.png")
 
 
+def look_at_a_chart(ui: RunningUi, page: Page, artifacts: Path) -> None:
+    """What a question's page says of its last run, and the picture, really drawn, on a click."""
+    page.goto(f"{ui.url}/assets/plays_per_hour")
+    page.get_by_role("tab", name="Overview").click()
+    finding = page.get_by_role("row").filter(has_text="chart_says")
+    expect(finding).to_contain_text("Bar chart of plays by hour: most at ")
+    row = page.get_by_role("row").filter(has=page.get_by_text("chart", exact=True))
+    row.get_by_text("[Show Markdown]").click()
+    chart = page.get_by_role("img", name="Bar chart of plays by hour: most at ")
+    expect(chart).to_be_visible()
+    assert chart.evaluate("image => image.complete && image.naturalWidth") == CHART_WIDTH
+    page.screenshot(path=artifacts / "6-chart.png")
+
+
 def backfill_five_days(ui: RunningUi, page: Page, artifacts: Path) -> None:
     """From the partitions dialog of the job that loads everything: one run."""
     page.goto(f"{ui.url}/jobs")
@@ -142,6 +138,7 @@ def see_a_new_file_arrive(ui: RunningUi, page: Page, artifacts: Path) -> None:
     expect(days).to_contain_text("(8)", timeout=2 * MINUTE)
     page.screenshot(path=artifacts / "10-after-the-file.png")
     (run,) = [run for run in ui.runs() if run.days == (NEW, NEW)]
+    run = ui.finished(run.run_id)  # songplays are there before the questions are answered
     assert (run.status, run.tags["dagster/sensor_name"]) == ("SUCCESS", "new_log_files")
 
 

@@ -42,14 +42,15 @@ def of_report(platform: Platform, report: Report) -> Metadata:
 
 def once(platform: Platform, report: Report) -> Metadata:
     """What is long and the same for every day of a run: said once, on the last of them."""
-    metadata: Metadata = {
-        **column_metadata(platform.catalogue, report.table),
-        "sql": sql_block(report.sql),
-    }
+    metadata: Metadata = {}
+    if isinstance(report, RefreshReport) and report.chart:
+        picture = draw(report.chart)
+        metadata["chart"] = dg.MetadataValue.md(picture.markdown)
+        metadata["chart_says"] = picture.words  # the UI shows the picture on a click
+    metadata |= column_metadata(platform.catalogue, report.table)
+    metadata["sql"] = sql_block(report.sql)
     if report.preview.rows:
         metadata["preview"] = table(report.preview)
-    if isinstance(report, RefreshReport) and report.chart:
-        metadata["chart"] = dg.MetadataValue.md(draw(report.chart).markdown)
     if isinstance(report, LoadReport):
         if report.gone_files:
             metadata["files_gone"] = _names(report.gone_files)

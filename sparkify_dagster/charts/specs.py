@@ -78,7 +78,9 @@ def _bars(found: ChartRows) -> Spec:
     number |= {"encoding": {"text": {"field": "t"}}}
     # the number beside each bar is its axis; it needs room right of the longest
     longest = max(row["v"] for row in data) or 1
-    scale = {"scale": {"domainMax": longest * 1.18, "nice": False}}
+    width = WIDTH - 8 - _room(labels)
+    beside = _room([row["t"] for row in data]) + 6
+    scale = {"scale": {"domainMax": longest * width / (width - beside), "nice": False}}
     names |= {"title": None, "minExtent": _room(labels)}
     return spec | {
         "height": _BAND * len(data) + 8,
@@ -145,7 +147,7 @@ def _heatmap(found: ChartRows) -> Spec:
     shown = list(dict.fromkeys(cell["b"] for cell in data))
     legend: Spec = {"title": words.title(value), "titleOrient": "left", "symbolType": "square"}
     legend |= {"symbolFillColor": HEAT, "symbolStrokeWidth": 0}
-    legend |= {"columns": 3} if len("".join(shown)) > _LABEL_LENGTH else {}
+    legend |= {"columns": 3} if len("".join(shown)) > 14 else {}
     scale = {"domain": shown, "range": list(HEAT_OPACITIES)}
     opacity = {"field": "b", "type": "ordinal", "scale": scale, "legend": legend}
     layers: list[Spec] = [
