@@ -124,19 +124,22 @@ def test_nothing_holds_a_forgotten_person_and_no_count_changes(
     engine: EngineUnderTest, tmp_path: Path, folder_lake: FolderLake
 ) -> None:
     fill(folder_lake)
-    loaded = engine.platform(tmp_path, folder_lake.root, LOAD_MAX_REJECT_RATIO=1)
+    # All questions on the engine that is the quickest with them, some on the others.
+    asked = read_catalogue() if engine.name == "postgres" else SOME_TABLES
+    loaded = engine.platform(tmp_path, folder_lake.root, asked, LOAD_MAX_REJECT_RATIO=1)
     bring_up_to_date(loaded)
     assert marks_in(loaded) == list(MARKS)
-    before = all_rows(loaded, EVERY_TABLE)
+    every_table = {*asked.sources, *asked.transforms}
+    before = all_rows(loaded, every_table)
     report = forget(loaded)
     assert report.found.rows == {"staging_events": 6, "songplays": 6, "users": 1}
     assert (report.hidden_lines, report.behind) == (3, "")
     assert marks_in(loaded) == []
-    after = all_rows(loaded, EVERY_TABLE)
+    after = all_rows(loaded, every_table)
     of_places = {"plays_per_location", "top_locations", "plays_per_artist_location"}
-    for table in set(EVERY_TABLE) - of_places:
+    for table in every_table - of_places:
         assert len(after[table]) == len(before[table]), table
-    for table in {*ANALYTICS, "time", "user_levels", "songs", "artists"} - of_places:
+    for table in every_table - of_places - report.found.rows.keys():
         assert after[table] == before[table], table
     others = "SELECT * FROM staging_events WHERE user_id = 2"
     assert {row[3] for row in rows_of(loaded, others)} == {"Bob"}
@@ -144,7 +147,7 @@ def test_nothing_holds_a_forgotten_person_and_no_count_changes(
 
     reload_everything(loaded)
     assert marks_in(loaded) == []
-    assert_same_rows(all_rows(loaded, EVERY_TABLE), after)
+    assert_same_rows(all_rows(loaded, every_table), after)
 
 
 def test_lines_in_quarantine_that_may_be_theirs_are_hidden_and_others_kept(
@@ -289,7 +292,7 @@ def forgetful_histories(draw: st.DrawFn) -> list[Step]:
 
 
 @pytest.mark.slow
-@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
 @given(forgetful_histories())
 def test_any_history_with_forgotten_users_ends_in_the_tables_of_a_fresh_load(
     engine: EngineUnderTest, steps: list[Step]
@@ -344,7 +347,10 @@ def test_the_file_of_the_warehouse_holds_no_name_any_more(
     fill(folder_lake)
     platform = on_duckdb(tmp_path, folder_lake)
     assert b"Zebulonia" in bytes_of(tmp_path)
-    assert forget(platform).remains == ""
+    with (tmp_path / "warehouse.duckdb").open("rb") as old:
+        assert forget(platform).remains == ""
+        # Who had opened the old file finds no database: what they wrote into it would be lost.
+        assert not any(old.read(3 * 4096))
     assert b"Zebulonia" not in bytes_of(tmp_path)
     reload_everything(platform)
     assert b"Zebulonia" not in bytes_of(tmp_path)
@@ -368,17 +374,6 @@ def test_a_warehouse_that_cannot_be_written_anew_is_told_and_stays_whole(
     assert marks_in(platform) == []
     assert [path.name for path in tmp_path.glob("warehouse*")] == ["warehouse.duckdb"]
     assert forget(platform).remains == ""
-
-
-def test_who_had_opened_the_old_file_finds_no_database_in_it(
-    tmp_path: Path, folder_lake: FolderLake
-) -> None:
-    """What they wrote into it would be lost without a word."""
-    fill(folder_lake)
-    platform = on_duckdb(tmp_path, folder_lake)
-    with (tmp_path / "warehouse.duckdb").open("rb") as old:
-        forget(platform)
-        assert not any(old.read(3 * 4096))
 
 
 def test_previews_and_samples_hold_nobody(tmp_path: Path, folder_lake: FolderLake) -> None:
