@@ -32,10 +32,10 @@ def read_frame(query: str, *, config: str | os.PathLike[str] | None = None) -> "
     """
     from sparkify_dagster.console import note
     from sparkify_dagster.settings import load_settings
-    from sparkify_dagster.warehouse import open_platform
     from sparkify_dagster.warehouse.asking import asking, question
+    from sparkify_dagster.warehouse.engines import open_warehouse
 
-    platform = open_platform(load_settings(Path(config) if config is not None else None))
-    asked = question(platform.catalogue, query)
-    with asking(platform.warehouse, note, asked.table) as session:
+    warehouse = open_warehouse(load_settings(Path(config) if config is not None else None))
+    asked = question(query)
+    with asking(warehouse, note, asked.table) as session:
         return session.frame(asked.sql)

@@ -71,7 +71,8 @@ def _answer(platform: "Platform", text: str) -> None:
 
     try:
         for statement in split(text):
-            show(platform, question(platform.catalogue, statement), None, _HINT, with_title=True)
+            asked = question(statement, platform.catalogue)
+            show(platform.warehouse, asked, None, _HINT, with_title=True)
     except KeyboardInterrupt:
         note("stopped")
     except SparkifyError as error:

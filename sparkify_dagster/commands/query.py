@@ -15,8 +15,8 @@ import click
 from sparkify_dagster.console import Column, counted, note, table
 
 if TYPE_CHECKING:
-    from sparkify_dagster.warehouse import Platform
     from sparkify_dagster.warehouse.asking import Question
+    from sparkify_dagster.warehouse.base import Warehouse
     from sparkify_dagster.warehouse.catalogue import Catalogue
     from sparkify_dagster.warehouse.reports import Rows
 
@@ -76,8 +76,8 @@ def query(
         _prompt(free=form == "table" and limit is None)
         return
     from sparkify_dagster.settings import load_settings
-    from sparkify_dagster.warehouse import open_platform
     from sparkify_dagster.warehouse.asking import question as understood
+    from sparkify_dagster.warehouse.engines import open_warehouse
 
     if listing:
         if question is not None or out or form != "table" or limit is not None:
@@ -87,22 +87,22 @@ def query(
         click.echo(listed(read_catalogue()))
         return
     text = sys.stdin.read() if question in (None, "-") else str(question)
-    platform = open_platform(load_settings())
-    asked = understood(platform.catalogue, text)
+    warehouse = open_warehouse(load_settings())
+    asked = understood(text)
     if form == "table":
         hint = "--limit N shows N, --out FILE has all"
-        show(platform, asked, limit, hint, sys.stdout.isatty())
+        show(warehouse, asked, limit, hint, sys.stdout.isatty())
     else:
-        _export(platform, asked, form, limit, out)
+        _export(warehouse, asked, form, limit, out)
 
 
 def show(
-    platform: "Platform", asked: "Question", limit: int | None, hint: str, with_title: bool
+    warehouse: "Warehouse", asked: "Question", limit: int | None, hint: str, with_title: bool
 ) -> None:
     """The answer as a table; `hint` says how to see more than its first rows."""
     from sparkify_dagster.commands.values import as_table
 
-    rows, total = _first_rows(platform, asked, limit)
+    rows, total = _first_rows(warehouse, asked, limit)
     if with_title and asked.title:
         note(f"{asked.title}\n")
     click.echo(as_table(rows))
@@ -160,14 +160,14 @@ def _prompt(*, free: bool) -> None:
 
 
 def _first_rows(
-    platform: "Platform", asked: "Question", limit: int | None
+    warehouse: "Warehouse", asked: "Question", limit: int | None
 ) -> "tuple[Rows, int | None]":
     """The rows to show, and how many there are in all; None: more than that, nobody counted."""
     from sparkify_dagster.warehouse.asking import asking
     from sparkify_dagster.warehouse.reports import Rows
 
     shown = SHOWN_ROWS if limit is None else limit
-    with asking(platform.warehouse, note, asked.table) as session:
+    with asking(warehouse, note, asked.table) as session:
         found = session.stream(asked.sql, limit=shown + 1)
         rows = Rows(found.columns, tuple(row for page in found.pages for row in page))
         if len(rows.rows) <= shown:
@@ -179,13 +179,13 @@ def _first_rows(
 
 
 def _export(
-    platform: "Platform", asked: "Question", form: str, limit: int | None, out: Path | None
+    warehouse: "Warehouse", asked: "Question", form: str, limit: int | None, out: Path | None
 ) -> None:
     from sparkify_dagster.commands import exports
     from sparkify_dagster.warehouse.asking import asking
 
     with exports.replaced(out) if out else exports.kept() as file:
-        with asking(platform.warehouse, note, asked.table) as session:
+        with asking(warehouse, note, asked.table) as session:
             count = exports.export(session, asked.sql, form, limit, file)
         if out is None:
             exports.show(file, form)

@@ -10,7 +10,13 @@ from dataclasses import dataclass
 
 from sparkify_dagster.statements import QueryError, one_reading_statement, single_name
 from sparkify_dagster.warehouse.base import Notify, Session, Warehouse, WarehouseError
-from sparkify_dagster.warehouse.catalogue import ANALYTICS, STAGING, STAR, Catalogue
+from sparkify_dagster.warehouse.catalogue import (
+    ANALYTICS,
+    STAGING,
+    STAR,
+    Catalogue,
+    read_catalogue,
+)
 
 _ERROR_KIND = re.compile(r"^(?:\w+ )+Error: ")  # "Catalog Error: ", in front of what is wrong
 _IS_MISSING = re.compile(r"does not exist", re.IGNORECASE)
@@ -25,8 +31,10 @@ class Question:
     title: str = ""
 
 
-def question(catalogue: Catalogue, text: str) -> Question:
+def question(text: str, catalogue: Catalogue | None = None) -> Question:
     """What a text asks: a statement for itself, the name of a table for its rows in order.
+
+    The catalogue is read where a name needs it and none is given.
 
     Raises:
         QueryError: if the text is not one reading statement, or no table has the name.
@@ -34,6 +42,7 @@ def question(catalogue: Catalogue, text: str) -> Question:
     name = single_name(text)
     if name is None:
         return Question(one_reading_statement(text))
+    catalogue = catalogue or read_catalogue()
     if name not in catalogue.tables:
         raise QueryError(_unknown(name, catalogue))
     table = catalogue.tables[name]
