@@ -39,9 +39,9 @@ def test_the_definitions_can_be_loaded(small_settings: Settings) -> None:
 
 
 def test_building_takes_less_than_a_second(small_settings: Settings) -> None:
-    started = time.monotonic()
+    started = time.process_time()  # of this process: what else the machine does is not counted
     build_definitions(small_settings).resolve_job_def("load_lake")
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_the_name_of_an_asset_is_the_name_of_its_table(
