@@ -266,6 +266,14 @@ class ForgetfulWorld(World):
             folder, lake, SOME_TABLES, DUCKDB_THREADS=1, LOAD_MAX_REJECT_RATIO=1
         )
 
+    def _refresh(self, table: str) -> None:
+        if table in SOME:
+            super()._refresh(table)
+
+    def _full(self, table: str) -> None:
+        if table in SOME:
+            super()._full(table)
+
     def _forget(self, user: int) -> None:
         forget(self.platform, user)
         self.forgotten.append(user)
