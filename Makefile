@@ -1,8 +1,8 @@
 # The first command of a new checkout is `make run`; `make help` lists the others.
 # PYTHON=python3.12 chooses the interpreter that the environment is made of.
 PYTHON ?= python3
-# One more than the 2 cores that the suite is meant for: tests of the running UI mostly wait.
-TEST_WORKERS ?= 3
+# Twice the 2 cores that the suite is meant for: tests of the running UI mostly wait.
+TEST_WORKERS ?= 4
 ARGS ?=
 
 BIN := .venv/bin

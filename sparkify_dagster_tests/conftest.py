@@ -6,6 +6,7 @@ import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = [
+    "sparkify_dagster_tests.plugin_order",
     "sparkify_dagster_tests.plugin_skips",
     "sparkify_dagster_tests.plugin_secrets",
     "sparkify_dagster_tests.fixtures_lake",
