@@ -1,6 +1,12 @@
 """Registers the fixtures of the suite; each subject keeps its own in a `fixtures_` module."""
 
+import signal
+
+# A shell's background job ignores Ctrl-C, and so would every process that a test starts in it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 pytest_plugins = [
+    "sparkify_dagster_tests.plugin_order",
     "sparkify_dagster_tests.plugin_skips",
     "sparkify_dagster_tests.plugin_secrets",
     "sparkify_dagster_tests.fixtures_lake",

@@ -11,7 +11,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -263,6 +263,30 @@ def running_ui(project: Project) -> Iterator[RunningUi]:
         finally:
             process.kill()
     assert status == 0, ui.tail()
+
+
+@contextmanager
+def service(project: Project, command: Sequence[str | Path], port: str = "") -> Iterator[RunningUi]:
+    """A service of Dagster's own in the project's folder; how it ends is not what is tested."""
+    log = project.folder / f"{Path(command[0]).name}-{port}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=project.folder,
+            env=project.whole_environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield RunningUi(f"http://127.0.0.1:{port}", project, process, log)
+    finally:
+        process.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(10)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 @pytest.fixture

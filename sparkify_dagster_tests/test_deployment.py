@@ -3,14 +3,10 @@
 PostgreSQL and S3 are real. Ports and file names are the test's own; nothing else is changed.
 """
 
-import os
 import re
 import shlex
-import signal
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +20,7 @@ from sparkify_dagster.settings import load_settings
 from sparkify_dagster_tests.fixtures_cli import Project
 from sparkify_dagster_tests.fixtures_dagster import FIRST, LAST, SmallLake
 from sparkify_dagster_tests.fixtures_lake import CREDENTIALS, S3Endpoint
-from sparkify_dagster_tests.fixtures_ui import RunningUi, free_port
+from sparkify_dagster_tests.fixtures_ui import RunningUi, free_port, service
 from sparkify_dagster_tests.postgres_server import Database
 
 DOCUMENT = (Path(__file__).parents[1] / "docs" / "deployment.md").read_text(encoding="utf-8")
@@ -104,10 +100,15 @@ def test_the_documented_services_work_together(
     (commands,) = blocks("sh")
     code_server, daemon, editors, viewers = _with(ports, commands).strip().splitlines()
     with ExitStack() as stack:
-        stack.enter_context(service(deployed, code_server))
-        stack.enter_context(service(deployed, daemon))
-        ui = stack.enter_context(service(deployed, editors, ports["3000"]))
-        viewer = stack.enter_context(service(deployed, viewers, ports["3001"]))
+
+        def started(command: str, port: str = "") -> RunningUi:
+            program, *arguments = shlex.split(command)
+            path = Path(sys.executable).with_name(program)
+            return stack.enter_context(service(deployed, [path, *arguments], port))
+
+        started(code_server)
+        started(daemon)
+        ui, viewer = started(editors, ports["3000"]), started(viewers, ports["3001"])
         for one in (ui, viewer):
             one.wait(lambda one=one: has_assets(one), 90, "an answer")
         run = ui.finished(ui.launch(days=DayRange(FIRST, LAST)))
@@ -142,28 +143,3 @@ def has_assets(ui: RunningUi) -> bool:
     except OSError:
         return False
     return bool(answer["assetNodes"])
-
-
-@contextmanager
-def service(project: Project, command: str, port: str = "") -> Iterator[RunningUi]:
-    program, *arguments = shlex.split(command)
-    log = project.folder / f"{program}-{port}.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [Path(sys.executable).with_name(program), *arguments],
-            cwd=project.folder,
-            env=project.whole_environment,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        yield RunningUi(f"http://127.0.0.1:{port}", project, process, log)
-    finally:
-        # How Dagster's own services end is not what is tested.
-        process.send_signal(signal.SIGINT)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(10)
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()

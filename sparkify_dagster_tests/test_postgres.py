@@ -70,8 +70,8 @@ def failing_once(
     harmed: list[str] = []
     session_of = platform.warehouse.session
 
-    def session(connection: object) -> object:
-        made = session_of(connection)
+    def session(*given: object) -> object:
+        made = session_of(*given)
         execute = made.execute
 
         def harmful(sql: str, params: object = None) -> int:

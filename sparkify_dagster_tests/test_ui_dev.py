@@ -1,13 +1,9 @@
 """Plain `dagster dev` and `dg dev` in the project folder: the same instance as `sparkify`'s."""
 
-import json
 import os
 import shutil
-import signal
-import subprocess
 import sys
-import time
-import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +18,7 @@ from sparkify_dagster.instance import WAREHOUSE_POOL, open_instance
 from sparkify_dagster.project_instance import project_instance
 from sparkify_dagster.settings import load_settings
 from sparkify_dagster_tests.fixtures_cli import Project
-from sparkify_dagster_tests.fixtures_ui import LOCATION, free_port
+from sparkify_dagster_tests.fixtures_ui import LOCATION, free_port, service
 
 ROOT = Path(__file__).parents[1]
 ABOUT = """{
@@ -48,52 +44,18 @@ def shipped(project: Project) -> Project:
 
 def answer_of(project: Project, command: list[str]) -> dict[str, Any]:
     """What services started by this command say about themselves, until they are healthy."""
-    port = free_port()
-    log = project.folder / "dev.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*command, "-p", str(port)],
-            cwd=project.folder,
-            env=project.whole_environment,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline and process.poll() is None:
-            time.sleep(0.5)
-            found = _ask(port)
-            if found and all(
-                daemon["healthy"]
-                for daemon in found["instance"]["daemonHealth"]["allDaemonStatuses"]
-                if daemon["required"]
-            ):
-                return found
-        raise AssertionError(log.read_text(encoding="utf-8", errors="replace")[-4000:])
-    finally:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(60)
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+    port = str(free_port())
+    with service(project, [*command, "-p", port], port) as dev:
+        found: dict[str, Any] = {}
 
+        def healthy() -> bool:
+            with suppress(OSError):
+                found.update(dev.ask(ABOUT))
+            daemons = found["instance"]["daemonHealth"]["allDaemonStatuses"] if found else ()
+            return bool(found) and all(d["healthy"] for d in daemons if d["required"])
 
-def _ask(port: int) -> dict[str, Any] | None:
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/graphql",
-        json.dumps({"query": ABOUT}).encode(),
-        {"Content-Type": "application/json"},
-    )
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(request, timeout=10) as answer:
-            data: dict[str, Any] = json.load(answer)["data"]
-            return data
-    except OSError:
-        return None
+        dev.wait(healthy, 120, "healthy services")
+        return found
 
 
 @pytest.mark.slow
