@@ -235,7 +235,7 @@ class DuckDBWarehouse(Warehouse):
             self._search_standing_schemas(connection)
             # A query reads the warehouse, not the files of this machine or the network.
             connection.execute("SET enable_external_access = false")
-            # In notebooks and in `python -c` DuckDB draws a bar on stdout, into what is printed there.
+            # In notebooks and in `python -c` DuckDB draws a bar into what is printed.
             connection.execute("SET enable_progress_bar = false")
             yield DuckDBSession(connection)
         except duckdb.Error as error:
