@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import dagster as dg
 
+from sparkify_dagster.charts import warm_up
 from sparkify_dagster.progress import Observer, unobserved
 from sparkify_dagster.runs import sign
 from sparkify_dagster.warehouse import Platform
+from sparkify_dagster.warehouse.catalogue import ANALYTICS
 
 PLATFORM = "platform"
 """The name under which ops ask for it."""
@@ -35,6 +37,8 @@ def platform_resource(platform: Platform, observer: Observer) -> dg.ResourceDefi
     def make(context: dg.InitResourceContext) -> Desk:
         if context.run and context.instance:
             sign(context.run, context.instance)
+        if platform.catalogue.tables_of(ANALYTICS):
+            warm_up()
         return Desk(platform, observer)
 
     return dg.ResourceDefinition(make, description=description)

@@ -4,6 +4,6 @@ What is shown is decided by the table's file (`warehouse.charting`); here it is 
 alone: no warehouse, no Dagster, no network.
 """
 
-from sparkify_dagster.charts.drawing import Picture, draw
+from sparkify_dagster.charts.drawing import Picture, draw, warm_up
 
-__all__ = ["Picture", "draw"]
+__all__ = ["Picture", "draw", "warm_up"]

@@ -7,8 +7,9 @@ its own.
 import re
 from base64 import b64encode
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from html import escape
+from threading import Thread
 
 from sparkify_dagster.charts import words
 from sparkify_dagster.charts.colours import LIGHT_GROUND
@@ -57,6 +58,16 @@ class Picture:
             return self.words
         alt = re.sub(r"([\\\[\]`*_<>&])", r"\\\1", self.words)
         return f"![{alt}]({self.data_uri})"
+
+
+@cache
+def warm_up() -> None:
+    """Start Vega, which takes half a second, beside what this process does before it draws."""
+    import vl_convert
+
+    nothing = {"data": {"values": []}, "mark": "bar"}
+    # Whatever goes wrong with it goes wrong again, and is told, where something is drawn.
+    Thread(target=vl_convert.vegalite_to_svg, args=[nothing], daemon=True).start()
 
 
 @lru_cache(maxsize=64)
