@@ -26,10 +26,13 @@ from sparkify_dagster.automation.notifiers import NotifyError
 from sparkify_dagster.definitions import build_definitions
 from sparkify_dagster.settings import Settings, load_settings
 from sparkify_dagster.warehouse import Platform, open_platform
-from sparkify_dagster.warehouse.catalogue import SQL_FOLDER, read_catalogue
+from sparkify_dagster.warehouse.catalogue import read_catalogue
 from sparkify_dagster_tests.fixtures_alerts import MakeMailServer, WebServer
 from sparkify_dagster_tests.fixtures_dagster import THREE_DAYS, SmallLake
+from sparkify_dagster_tests.fixtures_warehouse import few_questions_sql
 from sparkify_dagster_tests.planted import WEBHOOK_TOKEN
+
+pytestmark = pytest.mark.few_questions
 
 SECOND = date(2018, 11, 2)
 UI = "http://127.0.0.1:3000"
@@ -94,7 +97,7 @@ def run(small_instance: dg.DagsterInstance, small_platform: Platform) -> Run:
 def with_check(settings: Settings, tmp_path: Path, severity: str) -> Platform:
     """The platform with one more check of songplays, which a paid play fails."""
     folder = tmp_path / f"sql_{severity}"
-    shutil.copytree(SQL_FOLDER, folder)
+    few_questions_sql(folder)
     (folder / "checks" / "songplays" / "nobody_pays.sql").write_text(
         f"-- Nobody pays.\n-- severity: {severity}\n"
         "SELECT log_date, songplay_id, level FROM songplays WHERE level = 'paid'\n"
