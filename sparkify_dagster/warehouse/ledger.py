@@ -92,7 +92,7 @@ def plan_load(
     for file in listing:
         version = versions.get(file.key)
         day = version.day if version else source.day_of(file.key)
-        if version is None and not source.owns(file.key):
+        if version is None and not (day or source.owns(file.key)):
             strange.append(file.key)
         elif day is not None and not partitions[0] <= day <= partitions[1]:
             outside.append(file.key)
