@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from sparkify_dagster.assets.describe import OWNERS
+from sparkify_dagster.automation.single_op import job_of
 from sparkify_dagster.cluster import (
     Cluster,
     ClusterError,
@@ -89,17 +89,7 @@ def _job(act: _Act, settings: Settings) -> dg.JobDefinition:
         context.log.info(said)
         context.add_output_metadata({"result": dg.MetadataValue.md(f"```\n{said}\n```")})
 
-    @dg.job(
-        name=act.name,
-        description=act.description,
-        tags={"layer": "cluster"},
-        owners=OWNERS,
-        executor_def=dg.in_process_executor,
-    )
-    def job() -> None:
-        op()
-
-    return job
+    return job_of(op, act.name, layer="cluster")
 
 
 def _confirmed(order: _Order) -> Cluster:

@@ -5,7 +5,7 @@ It wants the number of the user in its configuration: a click alone forgets nobo
 
 import dagster as dg
 
-from sparkify_dagster.assets.describe import OWNERS
+from sparkify_dagster.automation.single_op import job_of
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.forgetting_told import done_told
 from sparkify_dagster.warehouse import Platform
@@ -47,14 +47,4 @@ def forgetting(platform: Platform, pool: str | None) -> dg.JobDefinition:
             }
         )
 
-    @dg.job(
-        name=FORGET_USER,
-        description=description,
-        tags={"layer": "all"},
-        owners=OWNERS,
-        executor_def=dg.in_process_executor,
-    )
-    def job() -> None:
-        op()
-
-    return job
+    return job_of(op, FORGET_USER, layer="all")

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from sparkify_dagster.assets.describe import OWNERS
+from sparkify_dagster.automation.single_op import job_of
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.warehouse import Platform
 from sparkify_dagster.warehouse.schema import make_tables
@@ -17,7 +17,6 @@ def create_tables(platform: Platform, pool: str | None) -> dg.JobDefinition:
         "the tables where loads run as another user."
     )
 
-    # An op may not have the name of a job.
     @dg.op(name="make_missing_tables", description=description, pool=pool)
     def op(context: dg.OpExecutionContext) -> None:
         warehouse, catalogue = platform.warehouse, platform.catalogue
@@ -43,14 +42,4 @@ def create_tables(platform: Platform, pool: str | None) -> dg.JobDefinition:
             }
         )
 
-    @dg.job(
-        name=CREATE_TABLES,
-        description=description,
-        tags={"layer": "all"},
-        owners=OWNERS,
-        executor_def=dg.in_process_executor,
-    )
-    def job() -> None:
-        op()
-
-    return job
+    return job_of(op, CREATE_TABLES, layer="all")

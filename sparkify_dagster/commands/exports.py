@@ -5,17 +5,17 @@ complete: memory is bounded, a failed query leaves nothing half-written, and who
 slowly (a pager, say) does not keep the warehouse from a run.
 """
 
-import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING
 
 from sparkify_dagster.commands.values import csv_line, json_text
 from sparkify_dagster.errors import SparkifyError
+from sparkify_dagster.replacing import replaced
 from sparkify_dagster.statements import QueryError
 
 if TYPE_CHECKING:
@@ -37,27 +37,19 @@ def export(session: "Session", sql: str, form: str, limit: int | None, file: IO[
 
 
 @contextmanager
-def replaced(path: Path) -> Iterator[IO[bytes]]:
+def exported(path: Path) -> Iterator[IO[bytes]]:
     """A file that takes this place, and that of what stands there, at the end of the block.
 
     Raises:
         ExportError: if it cannot be written; what stands there stays.
     """
-    place = Path(os.path.realpath(path))
-    new = place.with_name(f".{place.name}.{os.getpid()}.new")
     try:
-        if place.exists() and not place.is_file():
+        if path.exists() and not path.is_file():
             raise ExportError(f"{path} is not a file: name one, or write to a pipe without --out.")
-        with open(new, "wb") as file:
+        with replaced(path) as file:
             yield file
-        if place.exists():
-            shutil.copymode(place, new)
-        os.replace(new, place)
     except OSError as error:
         raise ExportError(f"{path} cannot be written: {error.strerror or error}.") from error
-    finally:
-        with suppress(OSError):
-            new.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -184,7 +184,7 @@ def _export(
     from sparkify_dagster.commands import exports
     from sparkify_dagster.warehouse.asking import asking
 
-    with exports.replaced(out) if out else exports.kept() as file:
+    with exports.exported(out) if out else exports.kept() as file:
         with asking(warehouse, note, asked.table) as session:
             count = exports.export(session, asked.sql, form, limit, file)
         if out is None:

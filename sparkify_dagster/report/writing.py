@@ -1,9 +1,8 @@
 """Where the report goes: a file that is there whole or not at all."""
 
-import os
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
+from sparkify_dagster.replacing import replaced
 from sparkify_dagster.report.facts import Facts, ReportError
 from sparkify_dagster.report.page import page
 from sparkify_dagster.sections import Engine
@@ -28,25 +27,11 @@ def write_report(platform: Platform, facts: Facts, path: Path) -> int:
     content = page(facts, platform.catalogue.tables).encode()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            try:
-                file.write(content)
-                file.close()
-                os.chmod(file.name, 0o666 & ~_umask())
-                os.replace(file.name, path)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
+        with replaced(path) as file:
+            file.write(content)
     except OSError as error:
         raise ReportError(
             f"The report cannot be written to {path}: {error.strerror or error}. Name another file"
             " with --out."
         ) from error
     return len(content)
-
-
-def _umask() -> int:
-    """What the user takes from the rights of new files; a temporary file has fewer."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
