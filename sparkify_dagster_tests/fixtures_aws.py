@@ -106,6 +106,9 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAws]:
         _take_time(fake, monkeypatch)
         monkeypatch.setattr("sparkify_dagster.cluster.lifecycle.Clock", lambda: fake.clock)
         yield fake
+        # First what was set in here, also by the test: moto takes back its own credentials, stops
+        # if somebody removed them, and what was undone after it would stay for other tests.
+        monkeypatch.undo()
 
 
 @cache

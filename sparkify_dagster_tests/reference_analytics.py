@@ -47,7 +47,7 @@ class Change(NamedTuple):
 
 def reference_analytics(events: Sequence[Event], songs: Sequence[Song]) -> dict[str, list[Row]]:
     star = reference_star(events, songs)
-    plays = [Play(*row) for row in star["songplays"]]  # type: ignore[arg-type]
+    plays = [Play(*row) for row in star["songplays"]]  # type: ignore[arg-type]  # columns in the order of the fields
     changes = level_changes(star["user_levels"])
     of_songs = plays_per_song(events)
     of_locations = plays_per_location(plays)

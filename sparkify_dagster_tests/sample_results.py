@@ -105,7 +105,7 @@ def _by(plays: Sequence[Play], key: Callable[[Play], object]) -> list[tuple[obje
     groups: dict[object, list[Play]] = defaultdict(list)
     for play in plays:
         groups[key(play)].append(play)
-    return sorted(groups.items(), key=lambda group: group[0])  # type: ignore[arg-type,return-value]
+    return sorted(groups.items(), key=lambda group: group[0])  # type: ignore[arg-type,return-value]  # keys of one table are of one type
 
 
 def _counts(plays: Sequence[Play], key: Callable[[Play], object]) -> list[Row]:
