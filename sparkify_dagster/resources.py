@@ -3,6 +3,7 @@
 A resource holds no state of its own; what the platform does is in `warehouse`.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import dagster as dg
@@ -34,12 +35,13 @@ def platform_resource(platform: Platform, observer: Observer) -> dg.ResourceDefi
         + ", ".join(f"`{platform.lake_uri(table)}`" for table in platform.catalogue.sources)
     )
 
-    def make(context: dg.InitResourceContext) -> Desk:
+    def make(context: dg.InitResourceContext) -> Iterator[Desk]:
         if context.run and context.instance:
             sign(context.run, context.instance)
         if platform.catalogue.tables_of(ANALYTICS):
             warm_up()
-        return Desk(platform, observer)
+        with platform.warehouse.stay_open():
+            yield Desk(platform, observer)
 
     return dg.ResourceDefinition(make, description=description)
 

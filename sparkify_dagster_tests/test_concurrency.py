@@ -12,7 +12,8 @@ import duckdb
 import pytest
 
 from sparkify_dagster.simulate import Simulation, write_lake
-from sparkify_dagster.warehouse import Platform, WarehouseBusyError
+from sparkify_dagster.warehouse import Platform, WarehouseBusyError, WarehouseError
+from sparkify_dagster.warehouse import duckdb as duckdb_warehouse
 from sparkify_dagster_tests.fixtures_warehouse import (
     FIRST,
     FolderLake,
@@ -162,3 +163,67 @@ def test_making_the_warehouse_leaves_no_other_file(platform: Platform, tmp_path:
     bring_up_to_date(platform)
     found = sorted(path.name for path in tmp_path.iterdir())
     assert found == ["dwh.cfg", "lake", "warehouse.duckdb"]
+
+
+def opened(path: Path) -> int:
+    """How often this process has the file open."""
+    files = Path("/proc/self/fd")
+    return sum(file.exists() and file.resolve() == path.resolve() for file in files.iterdir())
+
+
+def write(platform: Platform, *statements: str) -> None:
+    with platform.warehouse.write(silent) as session:
+        for statement in ("CREATE TABLE IF NOT EXISTS looked (number INTEGER)", *statements):
+            session.execute(statement)
+
+
+def test_transactions_of_a_run_share_one_open_file_that_nobody_reads_meanwhile(
+    tmp_path: Path,
+) -> None:
+    platform = make_platform(tmp_path, tmp_path)
+    path = Path(platform.warehouse.location)
+    with platform.warehouse.stay_open():
+        for _ in range(2):
+            write(platform)
+            assert opened(path) == 1
+        with pytest.raises(AssertionError), held(path, "read"):
+            pass
+    assert opened(path) == 0
+    with held(path, "read"):
+        pass
+
+
+def test_after_its_turn_a_run_lets_others_read_between_two_transactions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(duckdb_warehouse, "_TURN", 0)
+    platform = make_platform(tmp_path, tmp_path)
+    path = Path(platform.warehouse.location)
+    with platform.warehouse.stay_open():
+        write(platform)
+        write(platform)
+        with held(path, "read"):
+            pass
+        write(platform)
+
+
+def test_what_reads_or_rewrites_the_file_within_a_run_has_it_to_itself(tmp_path: Path) -> None:
+    platform = make_platform(tmp_path, tmp_path)
+    with platform.warehouse.stay_open():
+        write(platform)
+        assert platform.query("SELECT COUNT(*) AS rows FROM looked")["rows"].tolist() == [0]
+        write(platform)
+        assert platform.warehouse.erase(["looked"]) == ""
+        write(platform)
+    assert platform.query("SELECT COUNT(*) AS rows FROM looked")["rows"].tolist() == [0]
+
+
+def test_a_transaction_that_fails_leaves_the_file_fit_for_the_next(tmp_path: Path) -> None:
+    platform = make_platform(tmp_path, tmp_path)
+    with platform.warehouse.stay_open():
+        write(platform)
+        for refused in ("INSERT INTO looked VALUES (1), ('x')", "INSERT INTO nowhere VALUES (1)"):
+            with pytest.raises(WarehouseError):
+                write(platform, "INSERT INTO looked VALUES (2)", refused)
+        write(platform)
+    assert platform.query("SELECT * FROM looked").empty

@@ -186,6 +186,13 @@ class Warehouse(ABC):
         with self.write(notify, run_id) as session:
             return work(session)
 
+    def stay_open(self) -> AbstractContextManager[None]:
+        """Within the block, transactions may share what is slow to open, for two seconds at a time.
+
+        Others who wait for the warehouse wait no longer than that, and for the work under way.
+        """
+        return nullcontext()
+
     def erase(self, tables: Sequence[str]) -> str:
         """Let go of what rows of these tables held before the last commit, where that is kept.
 

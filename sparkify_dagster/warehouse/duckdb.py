@@ -10,36 +10,27 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sparkify_dagster.sections import DuckDBSettings
-from sparkify_dagster.tables import Table
 from sparkify_dagster.warehouse.base import (
-    PARAMETER,
-    WRITES,
-    Intake,
     Notify,
     Session,
-    StagedFile,
     Warehouse,
     WarehouseBusyError,
     WarehouseError,
     silent,
 )
-from sparkify_dagster.warehouse.reports import Rows, Value
-from sparkify_dagster.warehouse.results import Stream
+from sparkify_dagster.warehouse.duckdb_session import DuckDBSession
 
 if TYPE_CHECKING:
     import duckdb
-    import pyarrow as pa
 
 _HOLDER = re.compile(r"PID (\d+)")
-_PAGE = 10_000  # rows as Python objects
-_BATCH = 100_000  # rows as Arrow columns
+_TURN = 2.0  # seconds for which a process that goes on writing may keep the others waiting
 _HEADERS = 3 * 4096  # bytes at the beginning of a file
 
 
@@ -51,131 +42,6 @@ def _holder(message: str) -> str | None:
     return match[1] if match else None
 
 
-class DuckDBSession(Session):
-    """A connection's transaction."""
-
-    def __init__(self, connection: "duckdb.DuckDBPyConnection") -> None:
-        self._connection = connection
-
-    def execute(self, sql: str, params: Mapping[str, Value] | None = None) -> int:
-        result = self._run(sql, params)
-        if not WRITES.match(sql):
-            return 0
-        row = result.fetchone()
-        return int(row[0]) if row else 0
-
-    def rows(
-        self, sql: str, params: Mapping[str, Value] | None = None, *, limit: int | None = None
-    ) -> Rows:
-        result = self._run(sql, params)
-        columns = tuple(column[0] for column in result.description or ())
-        rows = result.fetchall() if limit is None else result.fetchmany(limit)
-        return Rows(columns, tuple(tuple(row) for row in rows))
-
-    def stream(self, sql: str, *, limit: int | None = None) -> Stream:
-        result = self._run(sql, None)
-        columns = tuple(column[0] for column in result.description or ())
-        return Stream(columns, _pages(result, limit))
-
-    def arrow(self, sql: str, *, limit: int | None = None) -> "pa.RecordBatchReader":
-        # A relation, not a result: that would be copied row by row.
-        relation = self._connection.sql(sql)
-        with ThreadPoolExecutor(1) as thread:
-            # It is started where it may not hear an interruption, which this thread does.
-            started = thread.submit(relation.to_arrow_reader, _BATCH)
-            try:
-                return _told(started.result())
-            except KeyboardInterrupt:
-                self._connection.interrupt()
-                raise
-
-    def insert(self, table: str, columns: Sequence[str], rows: Sequence[tuple[Value, ...]]) -> None:
-        if not rows:
-            return
-        import pyarrow as pa
-
-        arrays = [pa.array(list(values)) for values in zip(*rows, strict=True)]
-        names = ", ".join(columns)
-        with self.registered("new_rows", pa.Table.from_arrays(arrays, names=list(columns))):
-            self._run(f"INSERT INTO {table} ({names}) SELECT {names} FROM new_rows", None)
-
-    @contextmanager
-    def staging(self, table: Table, files: Sequence[StagedFile]) -> Iterator[Intake]:
-        import pyarrow as pa
-
-        staged = pa.table(
-            {
-                "file": pa.array(range(len(files)), pa.int32()),
-                "source_file": pa.array([file.key for file in files], pa.string()),
-                "log_date": pa.array([file.day for file in files], pa.date32()),
-            }
-        )
-        with self.registered("staged_files", staged):
-            yield _DuckDBIntake(self, table)
-
-    def _run(self, sql: str, params: Mapping[str, Value] | None) -> "duckdb.DuckDBPyConnection":
-        if params is None:
-            return self._connection.execute(sql)
-        named = set(PARAMETER.findall(sql))
-        values = {name: value for name, value in params.items() if name in named}
-        return self._connection.execute(PARAMETER.sub(r"$\1", sql), values)
-
-    @contextmanager
-    def registered(self, name: str, table: object) -> Iterator[None]:
-        """Let statements of the block read an Arrow table by this name."""
-        import duckdb
-
-        self._connection.register(name, table)
-        try:
-            yield
-        except duckdb.Error:
-            # The transaction is lost; that the name cannot be taken back must not hide why.
-            with suppress(duckdb.Error):
-                self._connection.unregister(name)
-            raise
-        self._connection.unregister(name)
-
-
-def _pages(
-    result: "duckdb.DuckDBPyConnection", limit: int | None
-) -> Iterator[Sequence[tuple[Value, ...]]]:
-    left = limit
-    while left != 0 and (page := result.fetchmany(_PAGE if left is None else min(_PAGE, left))):
-        yield page
-        left = left if left is None else left - len(page)
-    result.abort()  # or rows that nobody wants keep the connection from its next statement
-
-
-def _told(reader: "pa.RecordBatchReader") -> "pa.RecordBatchReader":
-    """The batches of a reader; what goes wrong on the way is the engine's error again."""
-    import duckdb
-    import pyarrow as pa
-
-    def batches() -> "Iterator[pa.RecordBatch]":
-        try:
-            yield from reader
-        except (pa.ArrowException, OSError) as error:
-            raise duckdb.Error(str(error)) from error
-
-    return pa.RecordBatchReader.from_batches(reader.schema, batches())
-
-
-class _DuckDBIntake(Intake):
-    """Rows are read where they are, without a copy."""
-
-    def __init__(self, session: DuckDBSession, table: Table) -> None:
-        self._session = session
-        names = ", ".join(table.column_names)
-        self._statement = (
-            f"INSERT INTO {table.name} ({names})\n"
-            f"SELECT {names} FROM parsed INNER JOIN staged_files USING (file)"
-        )
-
-    def append(self, encoded: object) -> None:
-        with self._session.registered("parsed", encoded):
-            self._session.execute(self._statement)
-
-
 class DuckDBWarehouse(Warehouse):
     """A DuckDB file; see `Warehouse`."""
 
@@ -185,6 +51,9 @@ class DuckDBWarehouse(Warehouse):
     def __init__(self, settings: DuckDBSettings, schema: str) -> None:
         self.schema = schema
         self._settings = settings
+        self._stays = False
+        self._kept: duckdb.DuckDBPyConnection | None = None
+        self._kept_since = 0.0
 
     @property
     def path(self) -> Path:
@@ -216,11 +85,22 @@ class DuckDBWarehouse(Warehouse):
             connection.execute("BEGIN TRANSACTION")
             yield DuckDBSession(connection)
             connection.execute("COMMIT")
+            self._keep_open()
         except duckdb.Error as error:
+            self._let_go()
             raise self._explained(error) from error
         finally:
             # Closing without a commit rolls back, also when the connection is beyond use.
             connection.close()
+
+    @contextmanager
+    def stay_open(self) -> Iterator[None]:
+        self._stays = True
+        try:
+            yield
+        finally:
+            self._stays = False
+            self._let_go()
 
     @contextmanager
     def read(self, notify: Notify) -> Iterator[Session]:
@@ -230,6 +110,7 @@ class DuckDBWarehouse(Warehouse):
             raise WarehouseError(
                 f"{self.path}: there is no warehouse yet. Run `sparkify run` to make it."
             )
+        self._let_go()
         connection = self._connect(read_only=True, notify=notify)
         try:
             self._search_standing_schemas(connection)
@@ -248,6 +129,7 @@ class DuckDBWarehouse(Warehouse):
         import duckdb
 
         del tables
+        self._let_go()
         place = self.path.resolve()
         new = place.with_name(f"{place.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.new")
         connection = self._connect(read_only=False, notify=silent)
@@ -286,6 +168,24 @@ class DuckDBWarehouse(Warehouse):
             if str(error) != "Query interrupted":
                 raise
             raise KeyboardInterrupt from None
+
+    def _keep_open(self) -> None:
+        """Leave a connection beside the one that closes: the last to close closes the file.
+
+        Opening it, and closing it with its checkpoint, takes 50 ms; a small transaction takes 3.
+        After a turn it is closed, so that other processes find a gap before it is opened again.
+        """
+        if self._kept is None and self._stays:
+            # Not a cursor of the other: with that one gone, the file would be opened twice.
+            self._kept = self._connect(read_only=False, notify=silent)
+            self._kept_since = time.monotonic()
+        elif time.monotonic() - self._kept_since > _TURN:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
 
     def _connect(self, *, read_only: bool, notify: Notify) -> "duckdb.DuckDBPyConnection":
         import duckdb

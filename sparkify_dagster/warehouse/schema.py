@@ -106,8 +106,7 @@ def look(session: Session, warehouse: Warehouse) -> Standing:
     if "refreshed" in state:  # a warehouse that was made before shapes were noted
         made = dict.fromkeys(ledger.built_versions(session), "")
     if "made" in state:
-        noted = session.fetch(ledger.statement("made tables"))
-        made |= {str(name): str(shape) for name, shape in noted}
+        made |= _made_shapes(session)
     return Standing(_standing_columns(session, warehouse.schema), state, made)
 
 
@@ -191,7 +190,7 @@ def renew(session: Session, warehouse: Warehouse, catalogue: Catalogue, name: st
     tables = [(warehouse.schema, name)]
     if transform.key:
         tables.append((warehouse.state_schema, transform.pending))
-    if look(session, warehouse).made.get(name) == _shape(warehouse, catalogue, name):
+    if _made_shapes(session).get(name) == _shape(warehouse, catalogue, name):
         for schema, table in tables:
             session.execute(f"DELETE FROM {schema}.{table}")
         return
@@ -223,6 +222,11 @@ def untie(session: Session, warehouse: Warehouse, catalogue: Catalogue, name: st
         for reference in catalogue.tables[child].references
         if reference.table == name
     ]
+
+
+def _made_shapes(session: Session) -> dict[str, str]:
+    noted = session.fetch(ledger.statement("made tables"))
+    return {str(name): str(shape) for name, shape in noted}
 
 
 def _note_made(
