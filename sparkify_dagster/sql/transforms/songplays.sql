@@ -25,6 +25,13 @@ WHERE changed.page = 'NextSong'
   AND other.page = 'NextSong'
   AND changed.log_date IN (SELECT day FROM loading)
   AND changed.source_file IN (SELECT key FROM loading)
+  -- No more than the join says; it lets an engine pass over the blocks of other days.
+  AND other.ts >= (
+      SELECT MIN(ts) FROM staging_events WHERE log_date IN (SELECT day FROM loading)
+  )
+  AND other.ts <= (
+      SELECT MAX(ts) FROM staging_events WHERE log_date IN (SELECT day FROM loading)
+  )
 
 -- name: changed by staging_songs
 INSERT INTO pending_songplays (log_date)
