@@ -8,7 +8,7 @@ import warnings
 
 import dagster as dg
 
-from sparkify_dagster.assets.derived import derived_asset
+from sparkify_dagster.assets.derived import derived_assets
 from sparkify_dagster.assets.report import report_assets
 from sparkify_dagster.assets.sources import lake_assets, ledger_assets
 from sparkify_dagster.assets.staging import staging_asset
@@ -53,10 +53,7 @@ def build_definitions(
                 settings,
                 [
                     *(staging_asset(platform, table, daily, pool) for table in catalogue.sources),
-                    *(
-                        derived_asset(platform, table, daily, pool)
-                        for table in catalogue.transforms
-                    ),
+                    *derived_assets(platform, daily, pool),
                 ],
             ),
             *report_assets(platform, pool),

@@ -219,7 +219,7 @@ def _run_config(
         )
 
     return {
-        "ops": {table: {"config": config_of(table)} for table in tables},
+        "ops": {platform.catalogue.step_of(t): {"config": config_of(t)} for t in tables},
         # The terminal belongs to the observer; the event log keeps everything all the same.
         "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
     }

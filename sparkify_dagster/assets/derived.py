@@ -4,7 +4,7 @@ What changed and which rows that concerns is tracked in the warehouse itself, so
 days needs to know nothing about them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
@@ -21,26 +21,44 @@ _RECOMPUTE = dg.Field(
 )
 
 
-def derived_asset(
-    platform: Platform, table: str, daily: dg.PartitionsDefinition, pool: str | None
+def derived_assets(
+    platform: Platform, daily: dg.PartitionsDefinition, pool: str | None
+) -> list[dg.AssetsDefinition]:
+    """The assets of all derived tables, with their checks: one definition a step."""
+    return [
+        _step(
+            platform, name, tables, daily if platform.catalogue.is_daily(tables[0]) else None, pool
+        )
+        for name, tables in platform.catalogue.steps.items()
+    ]
+
+
+def _step(
+    platform: Platform,
+    name: str,
+    tables: Sequence[str],
+    partitions: dg.PartitionsDefinition | None,
+    pool: str | None,
 ) -> dg.AssetsDefinition:
-    """The asset of one derived table, with its checks."""
     catalogue = platform.catalogue
-    partitions = daily if catalogue.is_daily(table) else None
-    spec = describe.table_spec(
-        platform,
-        table,
-        deps=catalogue.dependencies(table),
-        kinds={"sql"},
-        partitions=partitions,
-        code=derived_asset,
-    )
+    specs = [
+        describe.table_spec(
+            platform,
+            table,
+            deps=catalogue.dependencies(table),
+            kinds={"sql"},
+            partitions=partitions,
+            code=derived_assets,
+        )
+        for table in tables
+    ]
+    checks = [check for table in tables for check in catalogue.checks_of(table)]
 
     @dg.multi_asset(
-        name=table,
-        specs=[spec],
-        check_specs=outcomes.check_specs(catalogue.checks_of(table), partitions),
-        can_subset=True,  # so that a check can be run alone
+        name=name,
+        specs=specs,
+        check_specs=outcomes.check_specs(checks, partitions),
+        can_subset=True,  # so that a table, or a check, can be asked for alone
         backfill_policy=dg.BackfillPolicy.single_run() if partitions else None,
         config_schema={"full": _FULL} | ({"recompute": _RECOMPUTE} if partitions else {}),
         required_resource_keys={PLATFORM},
@@ -49,7 +67,7 @@ def derived_asset(
     def refresh(context: dg.AssetExecutionContext) -> Iterator[Yielded]:
         config = context.op_execution_context.op_config
 
-        def work(desk: Desk, notify: Notify) -> Report:
+        def work(desk: Desk, table: str, notify: Notify) -> Report:
             return desk.platform.refresh(
                 table,
                 days=range_of_run(context) if partitions else None,
@@ -59,6 +77,6 @@ def derived_asset(
                 notify=notify,
             )
 
-        yield from publish(context, table, work)
+        yield from publish(context, tables, work)
 
     return refresh

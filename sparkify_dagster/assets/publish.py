@@ -1,12 +1,12 @@
-"""One step of a run: the work of the warehouse on one table, told to Dagster.
+"""One step of a run: the work of the warehouse on its tables, told to Dagster.
 
 A success is one materialization (one for each day of a daily table) with its check results. A
-failure is its failed checks and one clear message, and no materialization: nothing was written.
+failure is its failed checks and one clear message, and no materialization: nothing was written. A
+table that fails keeps no other from being made but those that need it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
-from typing import NoReturn
 
 import dagster as dg
 
@@ -23,18 +23,45 @@ Yielded = dg.MaterializeResult[None] | dg.AssetCheckResult | dg.AssetMaterializa
 
 
 def publish(
-    context: dg.AssetExecutionContext, table: str, work: Callable[[Desk, Notify], Report]
+    context: dg.AssetExecutionContext,
+    tables: Sequence[str],
+    work: Callable[[Desk, str, Notify], Report],
 ) -> Iterator[Yielded]:
-    """Do the work if the asset is selected; if only its checks are, run those alone."""
+    """Do the work on the selected tables, in this order; where only checks are, run those alone."""
+    catalogue = desk_of(context).platform.catalogue
+    wanted = {key.to_user_string() for key in context.selected_asset_keys}
+    chosen = {
+        (key.asset_key.to_user_string(), key.name) for key in context.selected_asset_check_keys
+    }
+    failures: dict[str, SparkifyError] = {}
+    missing: set[str] = set()
+    for table in tables:
+        checks = [c for c in catalogue.checks_of(table) if (table, c.name) in chosen]
+        try:
+            if not missing.isdisjoint(catalogue.dependencies(table)):
+                missing.add(table)
+            elif table in wanted:
+                yield from _made(context, table, checks, work)
+            elif checks:
+                yield from check_alone(context, table, checks)
+        except SparkifyError as error:
+            failures[table] = error
+            missing.add(table)
+    if failures:
+        raise failed_tables(failures) from None
+
+
+def _made(
+    context: dg.AssetExecutionContext,
+    table: str,
+    checks: list[Check],
+    work: Callable[[Desk, str, Notify], Report],
+) -> Iterator[Yielded]:
     desk = desk_of(context)
-    selected = {key.name for key in context.selected_asset_check_keys}
-    checks = [c for c in desk.platform.catalogue.checks_of(table) if c.name in selected]
-    if not context.selected_asset_keys:
-        yield from check_alone(context, table, checks)
-        return
+    selected = {check.name for check in checks}
     desk.observer(Started(table))
     try:
-        report = work(desk, _notify(context, desk, table))
+        report = work(desk, table, _notify(context, desk, table))
         yield from _published(context, desk, report)
         told = [outcome for outcome in report.outcomes if outcome.check.name in selected]
         outcomes.record_days(context, told, _days(context, report))
@@ -44,10 +71,9 @@ def publish(
         yield from outcomes.also_without_day(context, results)
     except AuditFailedError as error:
         yield from _rolled_back(context, error, table, selected)
-        _fail(desk, table, error)
-    except SparkifyError as error:
-        _fail(desk, table, error)
-    except Exception as error:  # a defect: Dagster keeps its traceback
+        desk.observer(Failed(table, error, error.outcomes))
+        raise
+    except Exception as error:  # Dagster keeps the traceback of one that is no SparkifyError
         desk.observer(Failed(table, error))
         raise
     desk.observer(Finished(table, report))
@@ -56,14 +82,19 @@ def publish(
 def check_alone(
     context: outcomes.Context, table: str, checks: list[Check]
 ) -> Iterator[dg.AssetCheckResult]:
-    """Run checks against what is published, over the days of the run or over everything."""
+    """Run checks against what is published, over the days of the run or over everything.
+
+    Raises:
+        SparkifyError: if the warehouse cannot be asked.
+    """
     desk = desk_of(context)
     days = range_of_run(context)
     desk.observer(Started(table))
     try:
         found = tuple(desk.platform.run_check(check, days) for check in checks)
     except SparkifyError as error:
-        _fail(desk, table, error)
+        desk.observer(Failed(table, error))
+        raise
     if days:
         outcomes.record_days(context, found, list(days.days()))
     results = (outcomes.result(outcome) for outcome in found)
@@ -136,10 +167,13 @@ def _rolled_back(
     yield from outcomes.also_without_day(context, results)
 
 
-def _fail(desk: Desk, table: str, error: SparkifyError) -> NoReturn:
-    found = error.outcomes if isinstance(error, AuditFailedError) else ()
-    desk.observer(Failed(table, error, found))
-    raise dg.Failure(str(error), allow_retries=False) from None
+def failed_tables(failures: Mapping[str, SparkifyError]) -> dg.Failure:
+    """What ends a step: the message of each of its tables that failed."""
+    return dg.Failure(
+        "\n".join(map(str, failures.values())),
+        metadata={table: str(error) for table, error in failures.items()},
+        allow_retries=False,
+    )
 
 
 def _asked_days(context: dg.AssetExecutionContext, desk: Desk, table: str) -> list[date]:

@@ -49,7 +49,7 @@ def staging_asset(
         pool=pool,
     )
     def load(context: dg.AssetExecutionContext) -> Iterator[Yielded]:
-        def work(desk: Desk, notify: Notify) -> Report:
+        def work(desk: Desk, table: str, notify: Notify) -> Report:
             return desk.platform.load(
                 table,
                 days=range_of_run(context) if partitions else None,
@@ -58,6 +58,6 @@ def staging_asset(
                 notify=notify,
             )
 
-        yield from publish(context, table, work)
+        yield from publish(context, [table], work)
 
     return load

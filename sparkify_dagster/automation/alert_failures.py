@@ -35,16 +35,17 @@ class Reader:
     hide: Callable[[str], str]
 
     def failed_run(self, run: dg.DagsterRun) -> list[Failure]:
-        """One failure for each step that failed; one for the run if no step did.
+        """One failure for each table or step that failed; one for the run if none did.
 
         Where Dagster itself failed a step because of its checks, they are what is to be told.
         """
         steps = list(self._events(run, dg.DagsterEventType.STEP_FAILURE))
         if steps:
             return [
-                self._failure(run, event.step_key or run.job_name, _reason(event))
+                self._failure(run, subject, reason)
                 for event in steps
                 if not _is_of_checks(event)
+                for subject, reason in _reasons(event).items()
             ]
         ends = self._events(run, dg.DagsterEventType.RUN_FAILURE)
         said = next((_reason(event) for event in ends), "")
@@ -63,7 +64,8 @@ class Reader:
                 failed.setdefault(place, []).append(found)
         if not failed:
             return []
-        told = [_reason(event) for event in self._events(run, dg.DagsterEventType.STEP_FAILURE)]
+        steps = self._events(run, dg.DagsterEventType.STEP_FAILURE)
+        told = [reason for event in steps for reason in _reasons(event).values()]
         return [
             self._failed_check(run, asset, check, found)
             for (asset, check), found in failed.items()
@@ -164,6 +166,14 @@ def _days(run: dg.DagsterRun) -> str:
     if first and last and first != last:
         return f"{first} to {last}"
     return first or run.tags.get(_PARTITION_TAG, "")
+
+
+def _reasons(event: dg.DagsterEvent) -> dict[str, str]:
+    """What a failed step says of each table that failed (see `publish`), or of itself."""
+    said = event.step_failure_data.user_failure_data
+    tables = said.metadata if said else {}
+    found = {table: str(reason.value) for table, reason in tables.items()}
+    return found or {event.step_key or "": _reason(event)}
 
 
 def _reason(event: dg.DagsterEvent) -> str:

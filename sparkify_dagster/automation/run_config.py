@@ -13,4 +13,4 @@ def only_new(catalogue: Catalogue, tables: Sequence[str]) -> dict[str, object]:
             return {"reload": False}
         return {"recompute": False} if catalogue.is_daily(table) else {}
 
-    return {"ops": {table: {"config": config_of(table)} for table in tables}}
+    return {"ops": {catalogue.step_of(t): {"config": config_of(t)} for t in tables}}

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import dagster as dg
 
 from sparkify_dagster.assets import outcomes
-from sparkify_dagster.assets.publish import check_alone
+from sparkify_dagster.assets.publish import check_alone, failed_tables
+from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.resources import PLATFORM
 from sparkify_dagster.warehouse import Platform
 
@@ -32,6 +33,9 @@ def ledger_checks(
     )
     def run_checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         selected = {key.name for key in context.selected_asset_check_keys}
-        yield from check_alone(context, table, [c for c in checks if c.name in selected])
+        try:
+            yield from check_alone(context, table, [c for c in checks if c.name in selected])
+        except SparkifyError as error:
+            raise failed_tables({table: error}) from None
 
     return run_checks

@@ -19,10 +19,13 @@ from sparkify_dagster.warehouse.derived_checks import Scope, is_daily
 from sparkify_dagster.warehouse.lake_checks import lake_checks
 from sparkify_dagster.warehouse.line_rules import LineRules
 from sparkify_dagster.warehouse.reports import Check
+from sparkify_dagster.warehouse.scripts import ScriptError
 from sparkify_dagster.warehouse.transforms import Transform
 
 SQL_FOLDER = Path(__file__).parent.parent / "sql"
 STAGING, STAR, ANALYTICS = "staging", "star", "analytics"
+QUESTIONS = "questions"
+"""The step that makes the questions without days."""
 _TRANSFORMS = "transforms"
 
 
@@ -61,6 +64,29 @@ class Catalogue:
 
     def is_daily(self, table: str) -> bool:
         return is_daily(self.tables[table])
+
+    @cached_property
+    def steps(self) -> Mapping[str, tuple[str, ...]]:
+        """The derived tables by the step of a run that makes them, in their order.
+
+        Each has its own, but for the questions without days: they are small and many, and a step
+        costs more than most of them. One that a table with days reads has to come before that.
+        """
+        before_days: set[str] = set()
+        for name in reversed(tuple(self.transforms)):
+            if self.is_daily(name) or name in before_days:
+                before_days.update(self.dependencies(name))
+        together = tuple(
+            name
+            for name in self.tables_of(ANALYTICS)
+            if not self.is_daily(name) and name not in before_days
+        )
+        alone = {name: (name,) for name in self.transforms if name not in together}
+        return alone | ({QUESTIONS: together} if together else {})
+
+    def step_of(self, table: str) -> str:
+        """The name of the step that makes a table: its own, but where several share one."""
+        return QUESTIONS if table in self.steps.get(QUESTIONS, ()) else table
 
     def checks_of(self, table: str) -> tuple[Check, ...]:
         return tuple(check for check in self.checks if check.table == table)
@@ -132,6 +158,11 @@ def read_catalogue(sql_folder: Path = SQL_FOLDER, sources: Sequence[Source] = SO
     checks = find_checks(tables, _by_table(sources), scopes, sql_folder / "checks")
     of_lake = (check for source in sources for check in lake_checks(source))
     catalogue = Catalogue(tables, _by_table(sources), found, (*checks, *of_lake), sql_folder)
+    if QUESTIONS in found:
+        raise ScriptError(
+            f"{found[QUESTIONS].script.path}: {QUESTIONS} is what the step is called that makes"
+            " questions. Choose another name."
+        )
     for table in found:
         catalogue.chart_of(table)  # a wrong line is told now, not after the table was made
     return catalogue
