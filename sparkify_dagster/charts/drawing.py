@@ -6,15 +6,17 @@ its own.
 
 import re
 from base64 import b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from html import escape
+from math import isfinite
 
 from sparkify_dagster.charts import words
 from sparkify_dagster.charts.colours import LIGHT_GROUND
 from sparkify_dagster.charts.painter import Painter
 from sparkify_dagster.charts.specs import spec_of
 from sparkify_dagster.warehouse.charting import ChartRows
+from sparkify_dagster.warehouse.reports import Rows
 
 _TAG = re.compile(r"<[^>]*>")
 _EMPTY = re.compile(
@@ -69,6 +71,7 @@ def warm_up() -> None:
 
 def draw(found: ChartRows) -> Picture:
     """Draw a chart; the same rows are drawn once. One that cannot be drawn says why."""
+    found = _of_numbers(found)
     said = words.sentence(found)
     if not words.drawable(found):
         return Picture(None, said)
@@ -76,6 +79,15 @@ def draw(found: ChartRows) -> Picture:
         return Picture(_drawn(found, said), said)
     except ValueError as error:  # the table is written: a picture of it is not worth a failed run
         return Picture(None, f"{said} Vega could not draw this: {words.clean(str(error))[:200]}")
+
+
+def _of_numbers(found: ChartRows) -> ChartRows:
+    """NaN and infinity, which a question's division may give, are as unknown as NULL."""
+    rows = tuple(
+        tuple(None if isinstance(v, float) and not isfinite(v) else v for v in row)
+        for row in found.rows.rows
+    )
+    return replace(found, rows=Rows(found.rows.columns, rows))
 
 
 @lru_cache(maxsize=64)
