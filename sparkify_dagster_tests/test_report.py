@@ -185,18 +185,6 @@ def test_a_long_table_shows_its_newest_rows(
     assert "The checks were not run for this report." in content
 
 
-@pytest.mark.parametrize(
-    ("part", "whole", "told"),
-    [
-        (0, 0, "none"), (0, 9, "0 %"), (9, 9, "100 %"), (1, 3, "33 %"), (1, 50, "2.0 %"),
-        (1, 500, "0.20 %"), (1, 10**6, "under 0.01 %"), (997, 1000, "99.7 %"),
-        (999_999, 10**6, "over 99.9 %"),
-    ],
-)  # fmt: skip
-def test_a_share_never_claims_all_or_nothing_wrongly(part: int, whole: int, told: str) -> None:
-    assert facts_module._percent(part, whole) == told
-
-
 def test_of_one_day_the_day_is_told_once(here: Platform, folder_lake: FolderLake) -> None:
     folder_lake.put_events(FIRST, *(event(FIRST, itemInSession=n) for n in range(3)))
     bring_up_to_date(here)

@@ -57,10 +57,21 @@ def number(column: Column, value: object) -> str:
     if not isinstance(amount, int | float):
         return clean(str(value))
     if is_share(column):
-        return f"{100 * amount:,.{0 if abs(amount) >= 0.1 or not amount else 1}f} %"
+        return percent(amount)
     if isinstance(amount, int) or amount.is_integer():
         return f"{int(amount):,}"
     return f"{amount:,.{1 if abs(amount) >= 10 else 2}f}"
+
+
+def percent(share: float) -> str:
+    """`33 %`; what is not all of it never reads 100 %, and what is not nothing never 0 %."""
+    size = round(share, 9)  # what adds up to one may miss it by a hair
+    if 0.999 < size < 1:
+        return "over 99.9 %"
+    if 0 < share < 0.0001:
+        return "under 0.01 %"
+    digits = 2 if 0 < size < 0.01 else 1 if 0 < size < 0.1 or 0.99 < size < 1 else 0
+    return f"{100 * share:,.{digits}f} %"
 
 
 def clean(text: str) -> str:

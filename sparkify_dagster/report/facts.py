@@ -178,16 +178,7 @@ def _place(table: str) -> int:
 
 
 def _percent(part: int, whole: int) -> str:
-    """`33 %`; what is not all of it never reads 100 %, and what is not nothing never 0 %."""
-    if not part or not whole:
-        return "0 %" if whole else "none"
-    share = 100 * part / whole
-    if part < whole and share > 99.9:
-        return "over 99.9 %"
-    if share < 0.01:
-        return "under 0.01 %"
-    digits = 2 if share < 1 else 1 if share < 10 or 99 < share < 100 else 0
-    return f"{share:.{digits}f} %"
+    return words.percent(part / whole) if whole else "none"
 
 
 def _each(plays: int, parts: int) -> str:
