@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -57,17 +58,34 @@ def soon(holds: Callable[[], bool], seconds: float = 20) -> bool:
     return True
 
 
-def running(code: str) -> "subprocess.Popen[str]":
-    """A process that draws, and then does what `code` says; its group is its own."""
-    pipe = subprocess.PIPE
-    return subprocess.Popen(
-        [sys.executable, "-W", "error", "-X", "dev", "-c", DRAWS + code],
-        stdin=subprocess.DEVNULL,
-        stdout=pipe,
-        stderr=pipe,
-        text=True,
-        start_new_session=True,
-    )
+Running = Callable[[str], "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def running() -> Iterator[Running]:
+    """Starts a process that draws, and then does what it is told; its group is its own."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(code: str) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-W", "error", "-X", "dev", "-c", DRAWS + code]
+        pipe = subprocess.PIPE
+        started.append(
+            subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=pipe,
+                stderr=pipe,
+                text=True,
+                start_new_session=True,
+            )
+        )
+        return started[-1]
+
+    yield start
+    for process in started:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
 
 
 def helper_told(process: "subprocess.Popen[str]") -> int:
@@ -141,7 +159,7 @@ def test_it_inherits_no_secret(helped: Painter, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     "end", ["pass", "sys.exit(3)", "os._exit(3)", "os.kill(os.getpid(), 9)", "1 / 0"]
 )
-def test_it_ends_with_its_process_however_that_ends(end: str) -> None:
+def test_it_ends_with_its_process_however_that_ends(running: Running, end: str) -> None:
     process = running(end)
     pid = helper_told(process)
     _, complaints = process.communicate(timeout=20)  # it keeps nothing from ending
@@ -150,7 +168,7 @@ def test_it_ends_with_its_process_however_that_ends(end: str) -> None:
     assert "ResourceWarning" not in complaints
 
 
-def test_an_interruption_at_the_terminal_is_not_for_it() -> None:
+def test_an_interruption_at_the_terminal_is_not_for_it(running: Running) -> None:
     process = running(
         "try:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    painter.paint(spec)\n"
         "    print(painter._process.pid)"
@@ -165,6 +183,7 @@ def test_an_interruption_at_the_terminal_is_not_for_it() -> None:
 def test_an_interrupted_question_leaves_no_answer_to_the_next(
     helped: Painter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert helped.paint(SPEC)
     read = os.read
 
     def interrupted(*_: object) -> bytes:
@@ -177,7 +196,7 @@ def test_an_interrupted_question_leaves_no_answer_to_the_next(
     assert 'width="222"' in helped.paint(SPEC | {"width": 222, "padding": 0})
 
 
-def test_a_forked_child_has_a_helper_of_its_own() -> None:
+def test_a_forked_child_has_a_helper_of_its_own(running: Running) -> None:
     process = running(
         "parents, (out, told) = painter._process, os.pipe()\n"
         "if not os.fork():\n"
@@ -196,19 +215,15 @@ def test_a_forked_child_has_a_helper_of_its_own() -> None:
     assert (process.returncode, complaints) == (0, "")
 
 
-def test_a_forked_child_that_stays_keeps_no_helper_of_a_parent_that_died() -> None:
+def test_a_forked_child_that_stays_keeps_no_helper_of_a_parent_that_died(running: Running) -> None:
     process = running(
         "child = os.fork()\nif not child:\n    time.sleep(60)\n"
         "print(child, flush=True)\nos.kill(os.getpid(), 9)"
     )
     pid = helper_told(process)
     child = helper_told(process)
-    try:
-        assert soon(lambda: not is_there(pid))
-        assert is_there(child)
-    finally:
-        os.kill(child, signal.SIGKILL)
-        process.communicate(timeout=20)
+    assert soon(lambda: not is_there(pid))
+    assert is_there(child)
 
 
 @pytest.fixture
