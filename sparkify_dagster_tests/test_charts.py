@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sparkify_dagster.charts import Picture, draw, words
+from sparkify_dagster.charts import Picture, draw, drawing, words
 from sparkify_dagster.charts.colours import (
     DARK_GROUND,
     HEAT,
@@ -35,9 +35,11 @@ from sparkify_dagster_tests.fixtures_warehouse import Platform
 TABLE = parse_table(
     """-- A table.
 -- grain: one answer
+-- person: users
 CREATE TABLE IF NOT EXISTS answers (
     song    VARCHAR(64),       -- A song.
     level   VARCHAR(8),        -- A level.
+    place   VARCHAR(64),       -- A place (personal).
     hour    INTEGER,           -- An hour.
     weekday INTEGER,           -- A weekday.
     day     DATE,              -- A day.
@@ -83,6 +85,8 @@ EVERY_KIND = [
     ("line moment share", [(MOMENT.replace(hour=n), n / 9) for n in range(9)]),
     ("line hour length", [(n, Decimal(n)) for n in range(9)]),
     ("line song plays", [("a", 1), ("b", 2)]),
+    ("points moment length by level", [(MOMENT, "free", Decimal(2)), (MOMENT, "paid", Decimal(3))]),
+    ("points day plays by level", [(DAY, "free", n) for n in range(30)]),
     ("heatmap hour weekday plays", [(h, d, h * d) for d in range(7) for h in range(24)]),
     (
         "heatmap hour day share",
@@ -101,7 +105,9 @@ def test_every_kind_is_drawn_with_words_whether_of_many_rows_of_one_or_with_null
     for some in (rows, rows[:1], [*rows, nulls], [*rows, (*rows[0][:-1], None)]):
         picture = draw(found(line, *some))
         assert texts(picture)
-        assert picture.words.startswith(("Bar chart of ", "Line chart of ", "Heatmap of "))
+        assert picture.words.startswith(
+            ("Bar chart of ", "Line chart of ", "Points of ", "Heatmap of ")
+        )
     for nothing in ([], [nulls], [(*rows[0][:-1], None)] if "," not in line else [nulls]):
         assert draw(found(line, *nothing)) == Picture(None, words.NOTHING)
 
@@ -139,6 +145,13 @@ def test_words_state_the_finding() -> None:
         "Line chart of share by day, from 2018-11-01 to 2018-11-02. share: most at 2018-11-01"
         " (50 %), fewest at 2018-11-02 (25 %), last 25 %. The newest 2 of 900 rows."
     )
+    rows = [(MOMENT, "free", 0.5), (MOMENT, "paid", 7), (MOMENT.replace(hour=9), "free", 2.5)]
+    points = draw(found("points moment length by level", *rows)).words
+    assert points == (
+        "Points of length by moment, a colour for each level, from 2018-11-01 00:00 to 2018-11-01"
+        " 09:00. free: 2 points, most at 2018-11-01 09:00 (2.50), fewest at 2018-11-01 00:00"
+        " (0.50). paid: 7 at 2018-11-01 00:00."
+    )
     cells = draw(found("heatmap hour weekday plays", (5, 0, 3), (9, 6, 8))).words
     assert cells == (
         "Heatmap of plays by hour and weekday: most at weekday Sat, hour 9 (8),"
@@ -146,6 +159,34 @@ def test_words_state_the_finding() -> None:
     )
     equal = draw(found("bar hour plays", (3, 5), (4, 5))).words
     assert equal == "Bar chart of plays by hour: 5 at 3 and everywhere else."
+
+
+def test_of_many_lines_the_largest_are_drawn_and_the_words_say_so() -> None:
+    rows = [(DAY, f"song {n}", n) for n in range(9)]
+    picture = draw(found("line day plays by song", *rows))
+    assert [text for text in texts(picture) if text.startswith("song")] == [
+        "song 4", "song 5", "song 6", "song 7", "song 8",
+    ]  # fmt: skip
+    assert " song 3" not in picture.words
+    assert picture.words.endswith("song 8: 8 at 2018-11-01. The largest of 9 lines.")
+    assert "largest of" not in draw(found("line day plays by song", *rows[4:])).words
+
+
+def test_a_name_cannot_turn_the_figures_behind_it() -> None:
+    said = draw(found("bar song plays", ("\u202eeno \u2067two", 12), ("Another", 3))).words
+    assert "eno two (12), Another (3)" in said
+
+
+@pytest.mark.parametrize(
+    ("share", "told"),
+    [
+        (0, "0 %"), (1, "100 %"), (1 / 3, "33 %"), (1 / 50, "2.0 %"), (1 / 500, "0.20 %"),
+        (1e-12, "under 0.01 %"), (0.997, "99.7 %"), (0.999999, "over 99.9 %"),
+        (sum([0.1] * 10), "100 %"), (-0.25, "-25 %"), (1.5, "150 %"),
+    ],
+)  # fmt: skip
+def test_a_share_never_claims_all_or_nothing_wrongly(share: float, told: str) -> None:
+    assert words.percent(share) == told
 
 
 def test_text_of_the_lake_stays_text() -> None:
@@ -177,9 +218,35 @@ def test_a_picture_for_the_event_log_is_small_and_complete() -> None:
         assert (ground.tag.rpartition("}")[2], ground.get("fill")) == ("rect", LIGHT_GROUND)
 
 
-def test_what_vega_cannot_draw_is_said_and_fails_nothing() -> None:
-    picture = draw(found("line hour plays", (1, 2), (2, float("nan"))))  # JSON has no such number
-    assert picture.svg is None or texts(picture)
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_what_is_no_number_is_as_unknown_as_null(number: float) -> None:
+    for line, first, second in (
+        ("bar hour plays", (1, 2), (2,)),
+        ("line hour length", (1, 2), (2,)),
+        ("heatmap hour weekday share", (1, 1, 0.5), (2, 2)),
+    ):
+        unknown = draw(found(line, first, (*second, number)))
+        assert texts(unknown)
+        assert unknown == draw(found(line, first, (*second, None)))
+    assert draw(found("bar hour plays", (1, number))) == Picture(None, words.NOTHING)
+
+
+def test_a_chart_that_vega_refuses_says_so_and_fails_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(drawing, "spec_of", lambda _: {"mark": "nonsense"})
+    picture = draw(found("bar song plays", ("Refused", 1)))
+    assert picture.svg is None
+    assert picture.words.startswith("Bar chart of plays by song, largest first: Refused (1). Vega")
+
+
+def test_figures_of_any_size_are_drawn() -> None:
+    largest = 2**63 - 1
+    shown = texts(draw(found("bar song plays", ("x" * 60, largest), ("Undo", 1))))
+    assert f"{largest:,}" in shown
+    for kind in ("line hour plays", "heatmap hour weekday plays"):
+        rows: list[tuple[Value, ...]] = [(1, 1, largest), (2, 2, -largest)]
+        assert texts(draw(found(kind, *(row[-2:] if "line" in kind else row for row in rows))))
 
 
 def luminance(colour: str) -> float:
@@ -226,6 +293,8 @@ def test_every_colour_of_a_chart_has_a_partner_on_a_dark_page() -> None:
         ("bar title plays", "names title, which answers does not have. Its columns are song,"),
         ("bar plays plays", "names a column twice"),
         ("bar plays song", "draws song, which is no number"),
+        ("points hour plays", "is no chart"),
+        ("bar place plays", "shows place, which is personal. Draw what names nobody"),
     ],
 )
 def test_a_wrong_line_is_one_message_with_the_file(line: str, problem: str) -> None:

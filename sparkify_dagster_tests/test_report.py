@@ -2,6 +2,7 @@
 
 import os
 import re
+from dataclasses import replace
 from datetime import date
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,7 +17,9 @@ from sparkify_dagster.report import facts as facts_module
 from sparkify_dagster.report.facts import FIRST_QUESTIONS, Facts, ReportError, read_facts
 from sparkify_dagster.report.page import page
 from sparkify_dagster.report.writing import NAME, write_report
+from sparkify_dagster.warehouse import open_platform
 from sparkify_dagster.warehouse.catalogue import ANALYTICS, read_catalogue
+from sparkify_dagster.warehouse.verifying import EXPECTED_RESULTS
 from sparkify_dagster_tests.fixtures_cli import Project
 from sparkify_dagster_tests.fixtures_dagster import THREE_DAYS
 from sparkify_dagster_tests.fixtures_warehouse import (
@@ -71,8 +74,8 @@ def test_it_says_the_same_on_every_engine(platform: Platform, folder_lake: Folde
     figures = [(figure.name, figure.value, figure.note) for figure in told.headline]
     assert figures == [
         ("plays", "3", "2018-11-01 to 2018-11-03"),
-        ("days", "2", "2 plays a day"),
-        ("listeners", "2", "2 plays each"),
+        ("days", "2", "1.5 plays a day"),
+        ("listeners", "2", "1.5 plays each"),
         ("free plays", "67 %", "2 of all plays"),
         ("paid plays", "33 %", "1 of all plays"),
         ("known songs", "33 %", "of the plays are of the catalogue's 1 songs"),
@@ -180,6 +183,57 @@ def test_a_long_table_shows_its_newest_rows(
     content = page(again, here.catalogue.tables)
     assert "The newest 1 of 2 rows of songplays_per_day" in content
     assert "The checks were not run for this report." in content
+
+
+def test_of_one_day_the_day_is_told_once(here: Platform, folder_lake: FolderLake) -> None:
+    folder_lake.put_events(FIRST, *(event(FIRST, itemInSession=n) for n in range(3)))
+    bring_up_to_date(here)
+    told = read_facts(here, checks=())
+    assert [(f.value, f.note) for f in told.headline[:3]] == [
+        ("3", "2018-11-01"), ("1", "3 plays a day"), ("1", "3 plays each"),
+    ]  # fmt: skip
+    assert "<title>Sparkify: what people listen to, 2018-11-01</title>" in page(
+        told, here.catalogue.tables
+    )
+
+
+def test_a_lake_without_a_play_is_a_page_without_charts(
+    here: Platform, folder_lake: FolderLake
+) -> None:
+    folder_lake.put_events(FIRST, event(FIRST, page="Home"))
+    bring_up_to_date(here)
+    told = read_facts(here)
+    assert [(f.name, f.value) for f in told.headline] == [
+        ("plays", "0"), ("days", "0"), ("listeners", "0"),
+    ]  # fmt: skip
+    content = page(told, here.catalogue.tables)
+    assert "<svg" not in content
+    assert content.count(words.NOTHING) == len(told.questions) == 2
+
+
+def test_expected_results_are_among_its_checks_without_the_rows_that_differ(
+    here: Platform, told: Facts, tmp_path: Path
+) -> None:
+    folder = tmp_path / "expected"
+    folder.mkdir()
+    (folder / "users.csv").write_text(f"user_id,first_name\n1,{NAMES[0]}\n2,{NAMES[0]}\n")
+    (folder / "songplays_per_day.csv").write_text(
+        "log_date,songplays\n2018-11-01,1\n2018-11-03,2\n"
+    )
+    analytics = replace(here.settings.analytics, expected=folder)
+    compared = open_platform(replace(here.settings, analytics=analytics), here.catalogue)
+    ran = [check for check in told.checks if check.name != EXPECTED_RESULTS]
+    assert ran == list(told.checks)
+    for again in (read_facts(compared), read_facts(compared, checks=ran)):
+        lines = {c.table: c for c in again.checks if c.name == EXPECTED_RESULTS}
+        assert {table: c.offending for table, c in lines.items()} == {
+            "users": 2, "songplays_per_day": 0,
+        }  # fmt: skip
+        content = page(again, here.catalogue.tables)
+        assert "The table holds exactly the rows that users.csv expects." in content
+        assert "1 broken rule of error severity and " in content
+        assert not any(name in content for name in NAMES)
+    assert read_facts(compared, checks=()).checks == ()
 
 
 def test_before_anything_is_loaded_there_is_one_clear_message(platform: Platform) -> None:

@@ -81,6 +81,9 @@ def look_at_an_asset(ui: RunningUi, page: Page, artifacts: Path) -> None:
     expect(schema).to_contain_text("songplay_id")
     expect(schema).to_contain_text("Hash (md5, hex) of the natural key of the event")
     expect(page.get_by_text("Latest check results")).to_be_visible()
+    relations = page.get_by_role("img", name="Diagram of the keys and references of songplays: ")
+    expect(relations).to_be_visible()
+    assert relations.evaluate("image => image.complete && image.naturalWidth") > 400
     page.screenshot(path=artifacts / "3-asset.png")
     page.get_by_role("tab", name="Lineage").click()
     for neighbour in ("staging_events", "users", "artists"):

@@ -14,9 +14,10 @@ import dagster as dg
 from dagster._core.definitions.metadata import RawMetadataValue
 
 from sparkify_dagster.assets import storage
+from sparkify_dagster.charts.relations import neighbourhood, star_diagram
 from sparkify_dagster.tables import Column, Table
 from sparkify_dagster.warehouse import Platform
-from sparkify_dagster.warehouse.catalogue import Catalogue
+from sparkify_dagster.warehouse.catalogue import STAR, Catalogue
 from sparkify_dagster.warehouse.dictionary import (
     FILE_NAME_MEANING,
     describe_table,
@@ -107,7 +108,7 @@ def table_spec(
     return dg.AssetSpec(
         table,
         deps=deps,
-        description=describe_table(catalogue, table),
+        description=_description(catalogue, table),
         group_name=layer,
         owners=OWNERS,
         kinds=kinds | {engine, "table"},
@@ -118,6 +119,7 @@ def table_spec(
             **place(platform, table),
             **column_metadata(platform.catalogue, table),
             **_comes_from(lineage_or_trouble(catalogue, table)[0]),
+            **_star(catalogue, table),
             "sql": sql_block(catalogue.sql_of(table)),
             "dagster/code_references": code_references(catalogue.files_of(table), code),
         },
@@ -174,6 +176,22 @@ def _names(catalogue: Catalogue, origin: Origin) -> tuple[str, ...]:
     if origin.column != ALL_ROWS:
         return (origin.column,)
     return row_columns(catalogue.tables[origin.asset])
+
+
+def _description(catalogue: Catalogue, table: str) -> str:
+    """What the data dictionary says, with a picture of the table among those next to it.
+
+    The UI shows a description at once, and long metadata on a click.
+    """
+    picture = neighbourhood(catalogue, table)
+    told = describe_table(catalogue, table)
+    return f"{told}\n\n{picture.markdown}" if picture else told
+
+
+def _star(catalogue: Catalogue, table: str) -> Metadata:
+    if catalogue.layer_of(table) != STAR:
+        return {}
+    return {"star_diagram": dg.MetadataValue.md(star_diagram(catalogue).markdown)}
 
 
 def _comes_from(lineage: Lineage) -> Metadata:

@@ -22,6 +22,8 @@ PAIRS = SERIES | {HEAT: "#2d83bd", INK: "#dde1e6", GRID: "#3a414b", LIGHT_GROUND
 """Every colour of a chart, with what it is on a dark ground."""
 DASHES = ([1, 0], [7, 3], [2, 2], [9, 3, 2, 3], [4, 4])
 """Lines differ in their dashes too: in print, and for who sees no colours."""
+SHAPES = ("circle", "triangle-up", "square", "cross", "diamond")
+"""So do points in their shapes."""
 
 
 def dark_rules(scope: str) -> str:

@@ -1,4 +1,4 @@
-"""Drawing: a chart's rows as a small SVG, by Vega-Lite, in this process.
+"""Drawing: a chart's rows as a small SVG, by Vega-Lite, in a process beside this one.
 
 Text stays text, so it can be selected and read aloud. Needs no browser, no network and no fonts of
 its own.
@@ -6,15 +6,17 @@ its own.
 
 import re
 from base64 import b64encode
-from dataclasses import dataclass
-from functools import cache, lru_cache
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from html import escape
-from threading import Thread
+from math import isfinite
 
 from sparkify_dagster.charts import words
 from sparkify_dagster.charts.colours import LIGHT_GROUND
+from sparkify_dagster.charts.painter import Painter
 from sparkify_dagster.charts.specs import spec_of
 from sparkify_dagster.warehouse.charting import ChartRows
+from sparkify_dagster.warehouse.reports import Rows
 
 _TAG = re.compile(r"<[^>]*>")
 _EMPTY = re.compile(
@@ -30,6 +32,8 @@ _BARE = re.compile(r"<g>((?:(?!</?g[ >]).)*)</g>", re.DOTALL)
 _ALIKE = re.compile(r'<path d="([^"]*)"([^>]*)/>(?:<path d="[^"]*"\2/>)+')
 _DRAWN = re.compile(r'd="([^"]*)"')
 _ROOT = re.compile(r'<svg xmlns="[^"]*" width="([\d.]+)" height="([\d.]+)" viewBox="([^"]*)">')
+
+_PAINTER = Painter()
 
 
 @dataclass(frozen=True)
@@ -60,29 +64,35 @@ class Picture:
         return f"![{alt}]({self.data_uri})"
 
 
-@cache
 def warm_up() -> None:
     """Start Vega, which takes half a second, beside what this process does before it draws."""
-    import vl_convert
-
-    nothing = {"data": {"values": []}, "mark": "bar"}
-    # Whatever goes wrong with it goes wrong again, and is told, where something is drawn.
-    Thread(target=vl_convert.vegalite_to_svg, args=[nothing], daemon=True).start()
+    _PAINTER.start()
 
 
-@lru_cache(maxsize=64)
 def draw(found: ChartRows) -> Picture:
-    """Draw a chart; the same rows are drawn once."""
+    """Draw a chart; the same rows are drawn once. One that cannot be drawn says why."""
+    found = _of_numbers(found)
     said = words.sentence(found)
     if not words.drawable(found):
         return Picture(None, said)
-    import vl_convert
-
     try:
-        svg = vl_convert.vegalite_to_svg(spec_of(found))
+        return Picture(_drawn(found, said), said)
     except ValueError as error:  # the table is written: a picture of it is not worth a failed run
         return Picture(None, f"{said} Vega could not draw this: {words.clean(str(error))[:200]}")
-    return Picture(_small(svg, said), said)
+
+
+def _of_numbers(found: ChartRows) -> ChartRows:
+    """NaN and infinity, which a question's division may give, are as unknown as NULL."""
+    rows = tuple(
+        tuple(None if isinstance(v, float) and not isfinite(v) else v for v in row)
+        for row in found.rows.rows
+    )
+    return replace(found, rows=Rows(found.rows.columns, rows))
+
+
+@lru_cache(maxsize=64)
+def _drawn(found: ChartRows, said: str) -> str:
+    return _small(_PAINTER.paint(spec_of(found)), said)
 
 
 def _small(svg: str, said: str) -> str:

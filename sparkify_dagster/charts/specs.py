@@ -9,9 +9,17 @@ from decimal import Decimal
 from typing import Any
 
 from sparkify_dagster.charts import words
-from sparkify_dagster.charts.colours import DASHES, GRID, HEAT, HEAT_OPACITIES, INK, SERIES
+from sparkify_dagster.charts.colours import (
+    DASHES,
+    GRID,
+    HEAT,
+    HEAT_OPACITIES,
+    INK,
+    SERIES,
+    SHAPES,
+)
 from sparkify_dagster.tables import Column
-from sparkify_dagster.warehouse.charting import BAR, HEATMAP, ChartRows
+from sparkify_dagster.warehouse.charting import BAR, HEATMAP, POINTS, ChartRows
 from sparkify_dagster.warehouse.reports import Value
 
 Spec = dict[str, Any]
@@ -91,9 +99,7 @@ def _bars(found: ChartRows) -> Spec:
 
 def _lines(found: ChartRows) -> Spec:
     chart = found.chart
-    lines = words.lines_of(found)
-    lines = sorted(lines, key=lambda line: -sum(_amount(v) or 0 for _, v in line[2]))
-    lines = [line for line in words.lines_of(found) if line in lines[: len(SERIES)]]
+    lines, _ = words.lines_of(found)
     data: list[Spec] = [
         {"x": _place(x), "v": _amount(v), "s": name}
         for name, _, points in lines
@@ -103,24 +109,29 @@ def _lines(found: ChartRows) -> Spec:
     names = [name for name, _, _ in lines]
     lengths = [len(points) for _, _, points in lines]
     mark: Spec = {"type": "line", "strokeWidth": 2}
-    if max(lengths) <= _POINTS_SHOWN or min(lengths) == 1:
+    points = chart.kind == POINTS
+    if points:
+        mark = {"type": "point", "size": 44, "strokeWidth": 1.5, "opacity": 1}
+    elif max(lengths) <= _POINTS_SHOWN or min(lengths) == 1:
         mark["point"] = {"size": 26, "filled": True}
     named = len(names) > 1 or chart.series is not None
-    legend = {"legend": {"title": None, "symbolType": "stroke"} if named else None}
-    colours, dashes = list(SERIES)[: len(names)], list(DASHES)[: len(names)]
-    series = {"field": "s", "type": "nominal"} | legend
+    legend: Spec | None = {"title": None} if named else None
+    if legend and not points:
+        legend["symbolType"] = "stroke"
     value = chart.values[0]
     title = words.title(value) if chart.series or not named else None
-    return {
-        "data": {"values": data},
-        "mark": mark,
-        "encoding": {
-            "x": {"field": "x"} | _moments(chart.x, [row["x"] for row in data]),
-            "y": {"field": "v", "type": "quantitative"} | _number_axis(value, title),
-            "color": series | {"scale": {"domain": names, "range": colours}},
-            "strokeDash": series | {"scale": {"domain": names, "range": dashes}},
-        },
+    encoding: Spec = {
+        "x": {"field": "x"} | _moments(chart.x, [row["x"] for row in data]),
+        "y": {"field": "v", "type": "quantitative"} | _number_axis(value, title),
     }
+    if points:
+        encoding["x"]["scale"] |= {"padding": 10}  # a point at the edge is seen whole
+    told_apart: list[tuple[str, Sequence[object]]] = [("color", list(SERIES))]
+    told_apart.append(("shape", SHAPES) if points else ("strokeDash", DASHES))
+    for channel, ways in told_apart:
+        scale = {"domain": names, "range": ways[: len(names)]}
+        encoding[channel] = {"field": "s", "type": "nominal", "legend": legend, "scale": scale}
+    return {"data": {"values": data}, "mark": mark, "encoding": encoding}
 
 
 def _heatmap(found: ChartRows) -> Spec:

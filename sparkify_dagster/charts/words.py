@@ -9,14 +9,21 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from sparkify_dagster.tables import Column
-from sparkify_dagster.warehouse.charting import BAR, HEATMAP, ChartRows
+from sparkify_dagster.warehouse.charting import BAR, HEATMAP, POINTS, ChartRows
 from sparkify_dagster.warehouse.reports import Value
 
 NOTHING = "There are no rows yet, so there is nothing to draw."
 UNKNOWN = "unknown"
 _WEEKDAYS = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat")
 _MENTIONED = 4
+LINES = 5
+"""So many lines, the largest, can be told apart in one chart."""
 _LABEL_LENGTH = 60
+_TURNS = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)))
+
+
+Drawn = tuple[str, Column, list[tuple[Value, Value]]]
+"""One line of a chart: its name, the column of its values, and its points."""
 
 
 def title(column: Column) -> str:
@@ -50,15 +57,28 @@ def number(column: Column, value: object) -> str:
     if not isinstance(amount, int | float):
         return clean(str(value))
     if is_share(column):
-        return f"{100 * amount:,.{0 if abs(amount) >= 0.1 or not amount else 1}f} %"
+        return percent(amount)
     if isinstance(amount, int) or amount.is_integer():
         return f"{int(amount):,}"
     return f"{amount:,.{1 if abs(amount) >= 10 else 2}f}"
 
 
+def percent(share: float) -> str:
+    """`33 %`; what is not all of it never reads 100 %, and what is not nothing never 0 %."""
+    size = round(share, 9)  # what adds up to one may miss it by a hair
+    if 0.999 < size < 1:
+        return "over 99.9 %"
+    if 0 < share < 0.0001:
+        return "under 0.01 %"
+    digits = 2 if 0 < size < 0.01 else 1 if 0 < size < 0.1 or 0.99 < size < 1 else 0
+    return f"{100 * share:,.{digits}f} %"
+
+
 def clean(text: str) -> str:
-    """Text on one line, without control characters, which neither SVG nor markdown can hold."""
+    """Text on one line, without control characters, which neither SVG nor markdown can hold, and
+    without those that turn the direction of what follows: of figures, say."""
     spaced = "".join(" " if unicodedata.category(c) in ("Cc", "Cs", "Cn") else c for c in text)
+    spaced = spaced.translate(_TURNS)
     return " ".join(spaced.split())
 
 
@@ -99,17 +119,25 @@ def _lines(found: ChartRows) -> str:
     chart, rows = found.chart, found.rows.rows
     *others, name = (title(value) for value in chart.values)
     names = f"{', '.join(others)} and {name}" if others else name
-    by = f", a line for each {title(chart.series)}" if chart.series else ""
+    points = chart.kind == POINTS
+    by = (
+        f", a {'colour' if points else 'line'} for each {title(chart.series)}"
+        if chart.series
+        else ""
+    )
     first, last = label(chart.x, rows[0][0]), label(chart.x, rows[-1][0])
     span = f"from {first} to {last}" if first != last else f"at {first}"
     told = []
-    for name, value, points in lines_of(found):
-        known = [(label(chart.x, x), v) for x, v in points if v is not None]
+    lines, left = lines_of(found)
+    for name, value, line in lines:
+        known = [(label(chart.x, x), v) for x, v in line if v is not None]
         if known:
-            end = f", last {number(value, known[-1][1])}" if len(known) > 1 else ""
-            told.append(f"{shortened(name)}: {_extremes(value, known)}{end}")
-    what = f"Line chart of {names} by {title(chart.x)}{by}, {span}"
-    return f"{what}. {'. '.join(told)}.{_cut(found)}"
+            last = f", last {number(value, known[-1][1])}" if len(known) > 1 and not points else ""
+            many = f"{len(known):,} points, " if points and len(known) > 1 else ""
+            told.append(f"{shortened(name)}: {many}{_extremes(value, known)}{last}")
+    more = f" The largest of {left + len(lines):,} lines." if left else ""
+    what = f"{'Points' if points else 'Line chart'} of {names} by {title(chart.x)}{by}, {span}"
+    return f"{what}. {'. '.join(told)}.{more}{_cut(found)}"
 
 
 def _cells(found: ChartRows) -> str:
@@ -125,18 +153,22 @@ def _cells(found: ChartRows) -> str:
     return f"{what}: {_extremes(value, points)}.{_cut(found)}"
 
 
-def lines_of(found: ChartRows) -> list[tuple[str, Column, list[tuple[Value, Value]]]]:
-    """The lines of a line chart: the name of each, its column, and its points."""
+def lines_of(found: ChartRows) -> tuple[list[Drawn], int]:
+    """The lines or kinds of points that are drawn, the largest, and how many are not."""
     chart, rows = found.chart, found.rows.rows
     if chart.series is None:
-        return [
+        lines = [
             (title(value), value, [(row[0], row[n]) for row in rows])
             for n, value in enumerate(chart.values, start=1)
         ]
-    by: dict[str, list[tuple[Value, Value]]] = {}
-    for x, series, value in rows:
-        by.setdefault(label(chart.series, series), []).append((x, value))
-    return [(name, chart.values[0], by[name]) for name in sorted(by)]
+    else:
+        by: dict[str, list[tuple[Value, Value]]] = {}
+        for x, series, value in rows:
+            by.setdefault(label(chart.series, series), []).append((x, value))
+        lines = [(name, chart.values[0], by[name]) for name in sorted(by)]
+    sums = [sum(float(str(v)) for _, v in points if v is not None) for _, _, points in lines]
+    largest = sorted(range(len(lines)), key=lambda n: -sums[n])[:LINES]
+    return [lines[n] for n in sorted(largest)], len(lines) - len(largest)
 
 
 def _extremes(column: Column, points: Sequence[tuple[str, Value]]) -> str:

@@ -26,12 +26,14 @@ def report(out: Path | None, no_checks: bool) -> None:
       sparkify report
       sparkify report --out november.html
     """
+    from sparkify_dagster.charts import warm_up
     from sparkify_dagster.report.facts import read_facts
     from sparkify_dagster.report.writing import beside_the_warehouse, write_report
     from sparkify_dagster.settings import load_settings
     from sparkify_dagster.warehouse import open_platform
 
     platform = open_platform(load_settings())
+    warm_up()
     facts = read_facts(platform, checks=() if no_checks else None, notify=note)
     path = (out or beside_the_warehouse(platform, Path.cwd())).absolute()
     written = write_report(platform, facts, path)

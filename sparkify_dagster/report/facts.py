@@ -19,6 +19,7 @@ from sparkify_dagster.warehouse.personal import masked
 from sparkify_dagster.warehouse.refreshing import read_state
 from sparkify_dagster.warehouse.reports import Rows, Severity
 from sparkify_dagster.warehouse.scripts import read_script
+from sparkify_dagster.warehouse.verifying import configured, outcome_of, verify
 
 ALL_ROWS = 31
 """A table of so many rows is shown whole (a month of days); of a longer one the first rows."""
@@ -114,8 +115,12 @@ def read_facts(
 ) -> Facts:
     """Read what the report says. Checks are run now, unless their results are given.
 
+    Expected results are compared in any case, with the very rows that are read here; `()` leaves
+    out both.
+
     Raises:
         ReportError: if nothing has been loaded yet.
+        ExpectedError: if the folder of expected results is not there.
         WarehouseError: if the warehouse cannot be read.
     """
     catalogue = platform.catalogue
@@ -127,6 +132,7 @@ def read_facts(
         )
     with platform.warehouse.read(notify) as session:
         built = read_state(session, catalogue).built
+        found = tuple(_run_checks(session, platform) if checks is None else checks)
         return Facts(
             made_at=datetime.now(UTC),
             location=platform.warehouse.location,
@@ -138,7 +144,7 @@ def read_facts(
             ),
             sources=_sources(session, catalogue),
             behind=behind,
-            checks=tuple(_run_checks(session, platform) if checks is None else checks),
+            checks=(*found, *_compared(session, platform)) if found else (),
             rejects=_rejects(session, catalogue),
         )
 
@@ -149,7 +155,8 @@ def _headline(session: Session, made: Container[str]) -> Iterator[Figure]:
     if "songplays_per_day" in made:
         ((total, matched, days, first, last),) = session.fetch(_STATEMENTS["plays"])
         plays, known = int(str(total or 0)), int(str(matched or 0))
-        yield Figure("plays", f"{plays:,}", f"{first} to {last}" if first else "")
+        span = f"{first} to {last}" if first != last else f"{first or ''}"
+        yield Figure("plays", f"{plays:,}", span)
         yield Figure("days", f"{days:,}", f"{_each(plays, int(str(days)))} plays a day")
     if "users" in made:
         listeners = session.count(_STATEMENTS["listeners"])
@@ -171,14 +178,13 @@ def _place(table: str) -> int:
 
 
 def _percent(part: int, whole: int) -> str:
-    if not part or not whole:
-        return "0 %" if whole else "none"
-    digits = 0 if part >= whole / 10 else 1 if part >= whole / 100 else 2
-    return f"{100 * part / whole:.{digits}f} %"
+    return words.percent(part / whole) if whole else "none"
 
 
 def _each(plays: int, parts: int) -> str:
-    return f"{round(plays / parts):,}" if parts else "no"
+    if not parts:
+        return "no"
+    return f"{plays / parts:,.{0 if plays >= 10 * parts or plays % parts == 0 else 1}f}"
 
 
 def _question(session: Session, catalogue: Catalogue, table: str) -> Question:
@@ -248,6 +254,18 @@ def _run_checks(session: Session, platform: Platform) -> Iterable[CheckLine]:
         if not platform.compares_lake(check):
             offending = run_check(session, check).offending
             yield CheckLine(check.table, check.name, check.description, check.severity, offending)
+
+
+def _compared(session: Session, platform: Platform) -> Iterable[CheckLine]:
+    """The tables that have expected results in the configured folder. Never the rows that differ,
+    which may name people: `sparkify verify` shows them."""
+    folder = configured(platform.settings, platform.catalogue)
+    files = folder.files if folder else {}
+    schema = platform.warehouse.schema
+    for verdict in verify(session, schema, platform.catalogue, files):
+        found = outcome_of(verdict)
+        check = found.check
+        yield CheckLine(check.table, check.name, check.description, check.severity, found.offending)
 
 
 def _rejects(session: Session, catalogue: Catalogue) -> tuple[Reject, ...]:

@@ -5,7 +5,7 @@ the reader's system, and paper is light.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -162,8 +162,8 @@ def _checks_told(checks: Sequence[CheckLine]) -> str:
     errors = sum(bool(c.offending) for c in run if c.severity is Severity.ERROR)
     warnings = sum(bool(c.offending) for c in run if c.severity is Severity.WARN)
     told = f"{len(run) - errors - warnings:,} of {len(run):,} checks hold"
-    broken = [f"{errors:,} broken rules of error severity"] if errors else []
-    broken += [f"{warnings:,} warnings"] if warnings else []
+    broken = [f"{_counted(errors, 'broken rule')} of error severity"] if errors else []
+    broken += [_counted(warnings, "warning")] if warnings else []
     return f"{told}{'; ' if broken else ''}{' and '.join(broken)}."
 
 
@@ -184,17 +184,19 @@ def _rejects_told(facts: Facts) -> str:
         return "Every line of every file was loaded."
     files = len({(reject.source, reject.file) for reject in facts.rejects})
     told = (
-        f"{lines:,} {'line' if lines == 1 else 'lines'} of {files:,}"
-        f" {'file' if files == 1 else 'files'} could not be loaded. The lines themselves are in the"
-        " table load_rejects."
+        f"{_counted(lines, 'line')} of {_counted(files, 'file')} could not be loaded. The lines"
+        " themselves are in the table load_rejects."
     )
     more = len(facts.rejects) - SHOWN_REJECTS
     return f"{told} The table shows the most frequent {SHOWN_REJECTS}." if more > 0 else told
 
 
-def _moment(moment: date | datetime) -> str:
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _moment(moment: datetime) -> str:
     """`2018-11-30 12:05 UTC`."""
-    if isinstance(moment, datetime) and moment.tzinfo:
+    if moment.tzinfo:
         moment = moment.astimezone(UTC).replace(tzinfo=None)
-    text = moment.isoformat(sep=" ", timespec="minutes") if isinstance(moment, datetime) else ""
-    return f"{text} UTC"
+    return f"{moment.isoformat(sep=' ', timespec='minutes')} UTC"

@@ -3,6 +3,7 @@
     -- chart: bar <label> <value>
     -- chart: line <x> <value>[, <value>…]
     -- chart: line <x> <value> by <series>
+    -- chart: points <x> <value> by <series>
     -- chart: heatmap <x> <y> <value>
 
 Each name is a column of the table. How it looks is in `charts`.
@@ -18,20 +19,22 @@ from sparkify_dagster.warehouse.base import Session
 from sparkify_dagster.warehouse.reports import Rows
 from sparkify_dagster.warehouse.scripts import ScriptError
 
-BAR, LINE, HEATMAP = "bar", "line", "heatmap"
+BAR, LINE, POINTS, HEATMAP = "bar", "line", "points", "heatmap"
 FORMS = (
     "bar <label> <value>",
     "line <x> <value>[, <value>…]",
     "line <x> <value> by <series>",
+    "points <x> <value> by <series>",
     "heatmap <x> <y> <value>",
 )
 LARGEST = 12
 """Of bars and cells whose texts have no order of their own, so many of the largest."""
-_NEWEST = {BAR: 60, LINE: 800, HEATMAP: 600}
+_NEWEST = {BAR: 60, LINE: 800, POINTS: 800, HEATMAP: 600}
 """Of bars, points and cells with an order of their own, the last on their axis."""
 _SHAPES = (
     (BAR, re.compile(r"bar (?P<x>\w+) (?P<values>\w+)")),
     (LINE, re.compile(r"line (?P<x>\w+) (?P<values>\w+) by (?P<series>\w+)")),
+    (POINTS, re.compile(r"points (?P<x>\w+) (?P<values>\w+) by (?P<series>\w+)")),
     (LINE, re.compile(r"line (?P<x>\w+) (?P<values>\w+(?:\s*,\s*\w+)*)")),
     (HEATMAP, re.compile(r"heatmap (?P<x>\w+) (?P<y>\w+) (?P<values>\w+)")),
 )
@@ -41,8 +44,9 @@ _SHAPES = (
 class Chart:
     """One chart of a table: its kind, and the columns that it shows.
 
-    Several `values`, or one value for each value of `series`, are lines of one chart. `y` is the
-    second axis of a heatmap.
+    Several `values`, or one value for each value of `series`, are lines of one chart. Points are
+    what happened at any moment: nothing leads from one to the next. `y` is the second axis of a
+    heatmap.
     """
 
     kind: str
@@ -58,7 +62,7 @@ class Chart:
     @property
     def largest_first(self) -> bool:
         """Whether the order is that of the values: a text has no order that means more."""
-        return self.kind != LINE and (self.y or self.x).is_text
+        return self.kind in (BAR, HEATMAP) and (self.y or self.x).is_text
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,11 @@ def parse_chart(path: Path, text: str, table: Table) -> Chart:
         )
     if len(set(asked)) < len(asked):
         raise ScriptError(f"{path}: '-- chart: {said}' names a column twice. Name each once.")
+    if personal := [name for name in asked if known[name].personal]:
+        raise ScriptError(
+            f"{path}: '-- chart: {said}' shows {_listed(personal)}, which is personal. Draw what"
+            " names nobody: charts stay in the event log, and reports are passed on."
+        )
     values = tuple(known[name] for name in names)
     if texts := [value.name for value in values if not _is_number(value)]:
         raise ScriptError(

@@ -1,7 +1,8 @@
 """The data dictionary: what every table and column means and where it comes from, as markdown.
 
 Made from the SQL files alone. The UI shows a table's part of it as the asset's description; the
-page and the entity-relationship diagram are `docs/data_dictionary.md`.
+page, with the entity-relationship diagram in Mermaid, is `docs/data_dictionary.md`. The UI draws no
+Mermaid: its diagrams are those of `charts.relations`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

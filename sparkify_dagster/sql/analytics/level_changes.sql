@@ -1,6 +1,6 @@
 -- Who upgraded or downgraded, and when?
 -- grain: one change of level of one listener
--- chart: line changed_at days_before by to_level
+-- chart: points changed_at days_before by to_level
 --
 -- A change shows in the first play at the other level; what was paid between two plays, and given
 -- up again, does not show. The level with which a listener first appears is no change.
