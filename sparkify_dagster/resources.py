@@ -38,12 +38,19 @@ def platform_resource(platform: Platform, observer: Observer) -> dg.ResourceDefi
     def make(context: dg.InitResourceContext) -> Iterator[Desk]:
         if context.run and context.instance:
             sign(context.run, context.instance)
-        if platform.catalogue.tables_of(ANALYTICS):
+        if _draws(platform, context.run):
             warm_up()
         with platform.warehouse.stay_open():
             yield Desk(platform, observer)
 
     return dg.ResourceDefinition(make, description=description)
+
+
+def _draws(platform: Platform, run: dg.DagsterRun | None) -> bool:
+    """Whether a run makes a table that has a chart."""
+    chosen = run.asset_selection if run else None
+    drawn = platform.catalogue.tables_of(ANALYTICS)
+    return any(chosen is None or dg.AssetKey(table) in chosen for table in drawn)
 
 
 def desk_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> Desk:

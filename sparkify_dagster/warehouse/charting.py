@@ -29,7 +29,7 @@ FORMS = (
 )
 LARGEST = 12
 """Of bars and cells whose texts have no order of their own, so many of the largest."""
-_NEWEST = {BAR: 60, LINE: 800, POINTS: 800, HEATMAP: 600}
+_NEWEST = {BAR: 60, LINE: 400, POINTS: 800, HEATMAP: 600}
 """Of bars, points and cells with an order of their own, the last on their axis."""
 _SHAPES = (
     (BAR, re.compile(r"bar (?P<x>\w+) (?P<values>\w+)")),
