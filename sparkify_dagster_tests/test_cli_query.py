@@ -23,6 +23,20 @@ NULLS = (
     " AS v(id, big, text, moment, day, yes, price) ORDER BY id"
 )
 
+# Each is one statement for a reader who knows quotes and comments but not how a server reads these.
+ESCAPES = [
+    "SELECT E'\\''; COMMIT; DELETE FROM users; --'",
+    "SELECT '\\''; COMMIT; DELETE FROM users; --'",
+    "SELECT 1 /* /* */ ' */; COMMIT; DELETE FROM users; -- '",
+    "SELECT 1 /* /* */; COMMIT; DELETE FROM users; -- */",
+    "SELECT 1 AS a$$; COMMIT; DELETE FROM users; --$$",
+    "SELECT 1 AS \U0001f600$$; COMMIT; DELETE FROM users; --$$",
+    "SELECT 1 AS a\u00a0$$; COMMIT; DELETE FROM users; --$$",
+    "SELECT 0x1$$ ' $$; COMMIT; DELETE FROM users; --'",
+    "SELECT $\U0001f600$ ' $\U0001f600$; COMMIT; DELETE FROM users; --'",
+    "SELECT 1 -- \r; COMMIT; DELETE FROM users",
+]
+
 
 def test_a_table_has_its_number_of_rows_on_stderr(loaded_once: Project) -> None:
     done = loaded_once.sparkify(
@@ -150,6 +164,21 @@ def test_a_semicolon_ends_a_statement_only_where_it_is_one(sql: str, statement: 
 def test_several_statements_are_refused(sql: str) -> None:
     with pytest.raises(QueryError, match="several statements"):
         one_reading_statement(sql)
+
+
+@pytest.mark.parametrize("sql", ESCAPES)
+def test_a_text_that_some_engine_takes_for_several_statements_is_refused(sql: str) -> None:
+    with pytest.raises(QueryError):
+        one_reading_statement(sql)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    ["SELECT E'it\\'s'", "SELECT '\\d;'", "SELECT 1 /* a /* b */ c */", "SELECT 1 AS a$b",
+     "SELECT ';' -- C:\\, $, /* /*"],
+)  # fmt: skip
+def test_what_is_one_statement_however_it_is_read_is_asked(sql: str) -> None:
+    assert one_reading_statement(sql) == sql
 
 
 def test_a_mistake_is_told_in_the_engines_words_with_its_place(loaded_once: Project) -> None:

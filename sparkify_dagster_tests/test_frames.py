@@ -28,6 +28,7 @@ from sparkify_dagster_tests.fixtures_warehouse import (
     load_all,
     moment,
 )
+from sparkify_dagster_tests.test_cli_query import ESCAPES
 
 README = Path(__file__).parents[1] / "README.md"
 ONE_OF_EACH = """
@@ -134,6 +135,13 @@ def test_the_engine_itself_refuses_to_write_in_a_session_that_reads(loaded: Plat
             asking(loaded.warehouse, silent) as session,
         ):
             session.execute(sql)
+    assert list(read_frame("SELECT COUNT(*) AS n FROM users").n) == [1]
+
+
+@pytest.mark.parametrize("sql", ESCAPES)
+def test_no_statement_hides_behind_one_that_reads(loaded: Platform, sql: str) -> None:
+    with pytest.raises(QueryError):
+        read_frame(sql)
     assert list(read_frame("SELECT COUNT(*) AS n FROM users").n) == [1]
 
 
