@@ -21,6 +21,7 @@ from sparkify_dagster.warehouse.expected import (
     look_into,
     read_expected,
 )
+from sparkify_dagster.warehouse.personal import masked
 from sparkify_dagster.warehouse.reports import Check, CheckOutcome, Rows, Severity, Value
 
 EXPECTED_RESULTS = "expected_results"
@@ -75,7 +76,13 @@ def outcome_of(verdict: Verdict) -> CheckOutcome:
     check = check_of(verdict.table, verdict.path)
     if verdict.comparison is None:
         return CheckOutcome(check, 1, {}, Rows(("problem",), ((verdict.problem,),)))
-    return CheckOutcome(check, verdict.comparison.differences, {}, difference(verdict.comparison))
+    return CheckOutcome(check, verdict.comparison.differences, {}, recorded(verdict.comparison))
+
+
+def recorded(comparison: Comparison) -> Rows:
+    """The difference without personal values, for what is kept and sent: events, alerts, logs."""
+    personal = [column.name for column in comparison.expected.columns if column.personal]
+    return masked(difference(comparison), personal)
 
 
 def difference(comparison: Comparison) -> Rows:
