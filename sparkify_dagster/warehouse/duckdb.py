@@ -74,10 +74,15 @@ class DuckDBSession(Session):
     def rows(
         self, sql: str, params: Mapping[str, Value] | None = None, *, limit: int | None = None
     ) -> Rows:
-        result = self._run(sql, params)
+        result, rows = self._interruptibly(lambda: self._found(sql, params, limit))
         columns = tuple(column[0] for column in result.description or ())
-        rows = result.fetchall() if limit is None else result.fetchmany(limit)
-        return Rows(columns, tuple(tuple(row) for row in rows))
+        return Rows(columns, tuple(map(tuple, rows)))
+
+    def _found(
+        self, sql: str, params: Mapping[str, Value] | None, limit: int | None
+    ) -> "tuple[duckdb.DuckDBPyConnection, list[tuple[Value, ...]]]":
+        result = self._run(sql, params)
+        return result, result.fetchall() if limit is None else result.fetchmany(limit)
 
     def stream(self, sql: str, *, limit: int | None = None) -> Stream:
         result = self._interruptibly(lambda: self._run(sql, None))
