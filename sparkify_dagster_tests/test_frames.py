@@ -8,12 +8,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from sparkify_dagster import read_frame
+from sparkify_dagster.commands.values import csv_line, json_text
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.statements import QueryError
 from sparkify_dagster.warehouse.asking import asking
@@ -122,6 +124,15 @@ def test_a_large_result_comes_in_pages_in_its_order(loaded: Platform) -> None:
         assert batches.read_all().column("n").to_pylist() == list(range(30000))
         few = session.reader(f"{MANY} ORDER BY n", limit=3).read_all()
         assert few.column("n").to_pylist() == [0, 1, 2]
+
+
+def test_a_decimal_keeps_every_digit_and_place_in_rows(loaded: Platform) -> None:
+    with asking(loaded.warehouse, silent) as session:
+        sql = "SELECT CAST('12345678901234567.80' AS DECIMAL(20, 2)) AS price, 1 AS one"
+        [[(price, one)]] = session.stream(sql).pages
+    assert csv_line((price, one)) == "12345678901234567.80,1"
+    assert json_text([price, one]) == "[12345678901234567.80, 1]"
+    assert json_text(Decimal("1.50")) == "1.5"
 
 
 def test_the_engine_itself_refuses_to_write_in_a_session_that_reads(loaded: Platform) -> None:
