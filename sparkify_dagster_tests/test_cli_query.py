@@ -221,6 +221,35 @@ def test_a_name_gives_the_rows_of_its_table_in_their_order(loaded_once: Project)
     assert loaded_once.sparkify("query", given="users\n").err == "2 rows\n"
 
 
+def run_in_shell(project: Project, command: str, given: bytes = b"") -> tuple[bytes, str]:
+    """What `sparkify query …` leaves on stdout and stderr."""
+    done = subprocess.run(
+        f"{SPARKIFY} query {command}", shell=True, cwd=project.folder, input=given,
+        env=project.whole_environment | {"PYTHONUTF8": "0", "PYTHONIOENCODING": "latin-1"},
+        capture_output=True, check=False, timeout=60,
+    )  # fmt: skip
+    return done.stdout, done.stderr.decode()
+
+
+def test_a_pipe_gets_every_character_whatever_the_encoding_of_terminals(
+    loaded_once: Project,
+) -> None:
+    given = "\ufeffSELECT '€' AS price".encode()
+    assert run_in_shell(loaded_once, "--format csv", given)[0] == "price\n€\n".encode()
+
+
+def test_a_question_that_is_no_text_is_one_message(loaded_once: Project) -> None:
+    told = "Error: The question is not UTF-8 text: save it as UTF-8, and ask again.\n"
+    assert run_in_shell(loaded_once, "", b"SELECT '\xff'") == (b"", told)
+    assert "Name a statement" in run_in_shell(loaded_once, "<&-")[1]
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "json", "parquet"])
+def test_a_full_disk_is_one_message(loaded_once: Project, form: str) -> None:
+    told = "Error: The result cannot be written: No space left on device.\n"
+    assert run_in_shell(loaded_once, f"users --format {form} > /dev/full")[1] == told
+
+
 def test_an_unknown_name_is_told_what_is_meant_perhaps(loaded_once: Project) -> None:
     message = loaded_once.sparkify("query", "top_sogns").error
     assert "There is no table top_sogns. Did you mean top_songs" in message

@@ -55,20 +55,35 @@ def exported(path: Path) -> Iterator[IO[bytes]]:
 @contextmanager
 def kept() -> Iterator[IO[bytes]]:
     """A file for what goes to stdout once it is complete."""
-    with SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
+    with written_out(), SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
         yield file
 
 
-def show(file: IO[bytes], form: str) -> None:
-    """Copy what was kept to stdout."""
+@contextmanager
+def written_out() -> Iterator[None]:
+    """A block that writes to stdout.
+
+    Raises:
+        BrokenPipeError: if the reader has left, who has to be told nothing.
+        ExportError: if the disk is full, or whatever else keeps the result from being written.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise ExportError(f"The result cannot be written: {error.strerror or error}.") from error
+
+
+def show(file: IO[bytes]) -> None:
+    """Copy what was kept to stdout: as it is, but to a terminal in the terminal's encoding."""
     file.seek(0)
-    if form == "parquet":
-        sys.stdout.flush()
+    sys.stdout.flush()
+    if sys.stdout.isatty():
+        for line in file:
+            sys.stdout.write(line.decode())
+    else:
         shutil.copyfileobj(file, sys.stdout.buffer)
-        sys.stdout.buffer.flush()
-        return
-    for line in file:
-        sys.stdout.write(line.decode())
     sys.stdout.flush()
 
 
