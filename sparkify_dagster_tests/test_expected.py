@@ -133,6 +133,12 @@ def test_null_and_an_empty_text_are_two_values(tmp_path: Path) -> None:
     assert [row[3] for row in difference(found).rows] == ['NULL → ""', '"" → NULL']
 
 
+def test_texts_that_look_alike_are_told_apart_in_a_difference(tmp_path: Path) -> None:
+    text = 'thing_id,remark\n1,NULL\n2,"Ada "\n'
+    found = compared(tmp_path, text, (1, None), (2, "Ada"))
+    assert [row[3] for row in difference(found).rows] == ['"NULL" → NULL', '"Ada " → Ada']
+
+
 def test_every_kind_of_value_is_read_by_the_type_of_its_column(tmp_path: Path) -> None:
     header = ",".join(THINGS.column_names)
     text = f"{header}\n7,a,b,1e-3,0.1,1.5,12,2018-11-15T00:30:26.796,2018-11-15,True\n"
@@ -249,6 +255,7 @@ def test_a_header_alone_expects_an_empty_table(tmp_path: Path) -> None:
         ("thing_id,since\n1,2018-11-30 24:01:00\n", "line 2, since: '2018-11-30 24:01:00' is not"),
         ("thing_id,current\n1,yes\n", "line 2, current: 'yes' is not true or false."),
         ('thing_id,name\n1,"a\n2,b\n', "line 2: a quote is opened and never closed."),
+        ('thing_id,name\n1,"a""b\n2,c\n', "line 2: a quote is opened and never closed."),
         ('thing_id,name\n1,"a"b\n', "line 2: something follows a closed quote; write a quote"),
         (b"thing_id,name\n1,a\n2,\xe4\n", "line 3: it is not UTF-8 text; save it as UTF-8."),
         ("# tolerance 0.1\nthing_id,share\n", "line 1: '# tolerance 0.1' says no tolerance: write"),

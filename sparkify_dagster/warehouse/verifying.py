@@ -114,7 +114,8 @@ def difference(comparison: Comparison) -> Rows:
 
 
 def as_text(value: Compared) -> str:
-    """A value as it is written in a file, but NULL and an empty text by name."""
+    """A value as people tell it from another: texts that look like NULL, or have blanks at an
+    end, are quoted."""
     if value is None:
         return "NULL"
     if isinstance(value, bool):
@@ -125,7 +126,8 @@ def as_text(value: Compared) -> str:
         return value.isoformat(
             sep=" ", timespec="auto" if value.microsecond % 1000 else "milliseconds"
         )
-    return str(value) or '""'
+    text = str(value)
+    return text if text and text == text.strip() and text != "NULL" else f'"{text}"'
 
 
 def counts(comparison: Comparison) -> str:
