@@ -114,8 +114,7 @@ def difference(comparison: Comparison) -> Rows:
 
 
 def as_text(value: Compared) -> str:
-    """A value as people tell it from another: texts that look like NULL, or have blanks at an
-    end, are quoted."""
+    """A value as a file has it; quoted if it is a text that may be taken for another value."""
     if value is None:
         return "NULL"
     if isinstance(value, bool):
