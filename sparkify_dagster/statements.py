@@ -1,7 +1,9 @@
 """SQL that people type: where a statement ends, and whether it only reads.
 
-Text alone, no warehouse: that nothing can be written is the warehouse's read session; what is
-refused here gets a clearer message, on every engine the same.
+Text alone, no warehouse. That nothing can be written is the warehouse's read session, and what is
+refused here gets a clearer message, on every engine the same. One thing only this module prevents:
+a server obeys several statements in one text, and COMMIT ends the session that reads. So a text is
+one statement only if no engine can take it for more.
 """
 
 import re
@@ -17,9 +19,9 @@ READING = (
 """The words with which a statement that reads begins, on one engine or another."""
 _NAME = re.compile(r"\s*([\w-]+)\s*;?\s*")
 _SQL_PART = re.compile(
-    r"""(?P<comment>--[^\n]*|/\*.*?(?:\*/|\Z))
+    r"""(?P<comment>--[^\n\r]*|/\*.*?(?:\*/|\Z))
     | (?P<quoted>'(?:[^']|'')*(?:'|\Z) | "(?:[^"]|"")*(?:"|\Z)
-        | \$(?P<tag>\w*)\$.*?(?:\$(?P=tag)\$|\Z))
+        | (?<![\w$\x80-\U0010ffff])\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?(?:\$(?P=tag)\$|\Z))
     | (?P<end>;)
     | (?P<space>\s+)
     | (?P<word>\w+)
@@ -44,6 +46,8 @@ def one_reading_statement(sql: str) -> str:
     if len(found) > 1:
         raise QueryError("These are several statements: ask one at a time.")
     _refuse_writing(found[0])
+    if ";" in found[0]:
+        _refuse_unclear(found[0])
     return found[0]
 
 
@@ -90,6 +94,24 @@ def _refuse_writing(statement: str) -> None:
     if any(word == "INTO" and after != "NAME" for word, after in pairwise([*words, ""])):
         raise QueryError(
             "INTO writes a table, and only reading is possible here. Nothing was changed."
+        )
+
+
+def _refuse_unclear(statement: str) -> None:
+    """Refuse what engines read differently, where that decides whether a semicolon is quoted.
+
+    A quote behind a backslash (`E'…'` on PostgreSQL, every literal on Redshift), a comment within a
+    comment, and a `$` that may belong to a name.
+    """
+    unclear = "\\'" in statement
+    for part in _SQL_PART.finditer(statement):
+        nested = part.lastgroup == "comment" and "/*" in part[0][2:] and part[0].startswith("/*")
+        unclear = unclear or nested or part[0] == "$"
+    if unclear:
+        raise QueryError(
+            "It is not clear on every engine where this statement ends: it has a semicolon inside,"
+            " together with \\' or a comment within a comment or a $ that begins no quote. Write"
+            " CHR(59) for the semicolon. Nothing was changed."
         )
 
 

@@ -23,6 +23,20 @@ NULLS = (
     " AS v(id, big, text, moment, day, yes, price) ORDER BY id"
 )
 
+# Each is one statement for a reader who knows quotes and comments but not how a server reads these.
+ESCAPES = [
+    "SELECT E'\\''; COMMIT; DELETE FROM users; --'",
+    "SELECT '\\''; COMMIT; DELETE FROM users; --'",
+    "SELECT 1 /* /* */ ' */; COMMIT; DELETE FROM users; -- '",
+    "SELECT 1 /* /* */; COMMIT; DELETE FROM users; -- */",
+    "SELECT 1 AS a$$; COMMIT; DELETE FROM users; --$$",
+    "SELECT 1 AS \U0001f600$$; COMMIT; DELETE FROM users; --$$",
+    "SELECT 1 AS a\u00a0$$; COMMIT; DELETE FROM users; --$$",
+    "SELECT 0x1$$ ' $$; COMMIT; DELETE FROM users; --'",
+    "SELECT $\U0001f600$ ' $\U0001f600$; COMMIT; DELETE FROM users; --'",
+    "SELECT 1 -- \r; COMMIT; DELETE FROM users",
+]
+
 
 def test_a_table_has_its_number_of_rows_on_stderr(loaded_once: Project) -> None:
     done = loaded_once.sparkify(
@@ -152,6 +166,21 @@ def test_several_statements_are_refused(sql: str) -> None:
         one_reading_statement(sql)
 
 
+@pytest.mark.parametrize("sql", ESCAPES)
+def test_a_text_that_some_engine_takes_for_several_statements_is_refused(sql: str) -> None:
+    with pytest.raises(QueryError):
+        one_reading_statement(sql)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    ["SELECT E'it\\'s'", "SELECT '\\d;'", "SELECT 1 /* a /* b */ c */", "SELECT 1 AS a$b",
+     "SELECT ';' -- C:\\, $, /* /*"],
+)  # fmt: skip
+def test_what_is_one_statement_however_it_is_read_is_asked(sql: str) -> None:
+    assert one_reading_statement(sql) == sql
+
+
 def test_a_mistake_is_told_in_the_engines_words_with_its_place(loaded_once: Project) -> None:
     message = loaded_once.sparkify("query", "SELECT usr_id FROM users").error
     assert '"user_id"' in message
@@ -190,6 +219,35 @@ def test_a_name_gives_the_rows_of_its_table_in_their_order(loaded_once: Project)
     assert times == sorted(times)
     assert len(times) == 6
     assert loaded_once.sparkify("query", given="users\n").err == "2 rows\n"
+
+
+def run_in_shell(project: Project, command: str, given: bytes = b"") -> tuple[bytes, str]:
+    """What `sparkify query …` leaves on stdout and stderr."""
+    done = subprocess.run(
+        f"{SPARKIFY} query {command}", shell=True, cwd=project.folder, input=given,
+        env=project.whole_environment | {"PYTHONUTF8": "0", "PYTHONIOENCODING": "latin-1"},
+        capture_output=True, check=False, timeout=60,
+    )  # fmt: skip
+    return done.stdout, done.stderr.decode()
+
+
+def test_a_pipe_gets_every_character_whatever_the_encoding_of_terminals(
+    loaded_once: Project,
+) -> None:
+    given = "\ufeffSELECT '€' AS price".encode()
+    assert run_in_shell(loaded_once, "--format csv", given)[0] == "price\n€\n".encode()
+
+
+def test_a_question_that_is_no_text_is_one_message(loaded_once: Project) -> None:
+    told = "Error: The question is not UTF-8 text: save it as UTF-8, and ask again.\n"
+    assert run_in_shell(loaded_once, "", b"SELECT '\xff'") == (b"", told)
+    assert "Name a statement" in run_in_shell(loaded_once, "<&-")[1]
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "json", "parquet"])
+def test_a_full_disk_is_one_message(loaded_once: Project, form: str) -> None:
+    told = "Error: The result cannot be written: No space left on device.\n"
+    assert run_in_shell(loaded_once, f"users --format {form} > /dev/full")[1] == told
 
 
 def test_an_unknown_name_is_told_what_is_meant_perhaps(loaded_once: Project) -> None:

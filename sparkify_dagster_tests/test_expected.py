@@ -14,7 +14,7 @@ from sparkify_dagster.commands.values import csv_line
 from sparkify_dagster.tables.parser import parse_table
 from sparkify_dagster.warehouse import Platform, comparing
 from sparkify_dagster.warehouse.catalogue import read_catalogue
-from sparkify_dagster.warehouse.comparing import SHOWN, Comparison, compare
+from sparkify_dagster.warehouse.comparing import SHOWN, Comparison, compare, compare_table
 from sparkify_dagster.warehouse.expected import ExpectedError, look_into, read_expected
 from sparkify_dagster.warehouse.reports import Rows, Value
 from sparkify_dagster.warehouse.verifying import Verdict, counts, difference, verify
@@ -133,6 +133,12 @@ def test_null_and_an_empty_text_are_two_values(tmp_path: Path) -> None:
     assert [row[3] for row in difference(found).rows] == ['NULL → ""', '"" → NULL']
 
 
+def test_texts_that_look_alike_are_told_apart_in_a_difference(tmp_path: Path) -> None:
+    text = 'thing_id,remark\n1,NULL\n2,"Ada "\n'
+    found = compared(tmp_path, text, (1, None), (2, "Ada"))
+    assert [row[3] for row in difference(found).rows] == ['"NULL" → NULL', '"Ada " → Ada']
+
+
 def test_every_kind_of_value_is_read_by_the_type_of_its_column(tmp_path: Path) -> None:
     header = ",".join(THINGS.column_names)
     text = f"{header}\n7,a,b,1e-3,0.1,1.5,12,2018-11-15T00:30:26.796,2018-11-15,True\n"
@@ -154,6 +160,12 @@ def test_many_differences_are_counted_and_some_are_kept(tmp_path: Path) -> None:
     assert [row[0] for row in found.missing_rows] == list(range(2, 2 + SHOWN))
     assert [row[0] for row in found.unexpected_rows] == list(range(100, 100 + SHOWN))
     assert [row.line for row in found.different_rows] == list(range(52, 52 + SHOWN))
+
+
+def test_values_that_are_no_number_are_unexpected_rows_too(tmp_path: Path) -> None:
+    rows = [(3, None), (2, Decimal("NaN")), (1, Decimal(1)), (4, Decimal("NaN"))]
+    found = compared(tmp_path, "price,share\n", *((p, float(n)) for n, p in rows))
+    assert [row[0] for row in found.unexpected_rows][::3] == [Decimal(1), None]
 
 
 # Tolerances
@@ -243,6 +255,7 @@ def test_a_header_alone_expects_an_empty_table(tmp_path: Path) -> None:
         ("thing_id,since\n1,2018-11-30 24:01:00\n", "line 2, since: '2018-11-30 24:01:00' is not"),
         ("thing_id,current\n1,yes\n", "line 2, current: 'yes' is not true or false."),
         ('thing_id,name\n1,"a\n2,b\n', "line 2: a quote is opened and never closed."),
+        ('thing_id,name\n1,"a""b\n2,c\n', "line 2: a quote is opened and never closed."),
         ('thing_id,name\n1,"a"b\n', "line 2: something follows a closed quote; write a quote"),
         (b"thing_id,name\n1,a\n2,\xe4\n", "line 3: it is not UTF-8 text; save it as UTF-8."),
         ("# tolerance 0.1\nthing_id,share\n", "line 1: '# tolerance 0.1' says no tolerance: write"),
@@ -416,6 +429,37 @@ def test_a_table_that_is_not_there_yet_and_a_bad_file_are_told_beside_the_others
     assert found["top_songs"].problem == (
         "top_songs is not in the warehouse yet: `sparkify run` makes it."
     )
+
+
+def test_a_column_that_the_table_gets_with_the_next_run_is_told_beside_the_others(
+    engine: EngineUnderTest, folder_lake: FolderLake, tmp_path: Path
+) -> None:
+    platform = engine.platform(tmp_path, folder_lake.root)
+    folder_lake.put_events(FIRST, event())
+    make(platform, ("users", "user_levels"))
+    folder = tmp_path / "expected"
+    folder.mkdir()
+    (folder / "users.csv").write_text("user_id,gender\n1,F\n")
+    (folder / "user_levels.csv").write_text("user_id\n1\n")
+    with platform.warehouse.write(print) as session:
+        session.execute("ALTER TABLE users DROP COLUMN gender")
+    found = verdicts(platform, folder)
+    assert found["user_levels"].equal
+    assert found["users"].problem == (
+        "users has no gender in the warehouse yet: `sparkify run` makes it anew."
+    )
+
+
+def test_every_digit_of_a_decimal_is_compared(engine: EngineUnderTest, tmp_path: Path) -> None:
+    platform = engine.platform(tmp_path, tmp_path / "lake")
+    with platform.warehouse.write(print) as session:
+        session.execute("CREATE TABLE things (thing_id INTEGER, price DECIMAL(20,2))")
+        session.execute("INSERT INTO things VALUES (1, 12345678901234567.89)")
+    with platform.warehouse.read(print) as session:
+        for price, equal in (("12345678901234567.89", True), ("12345678901234568", False)):
+            expected = read_expected(file_of(tmp_path, f"thing_id,price\n1,{price}\n"), THINGS)
+            schema = platform.warehouse.schema
+            assert compare_table(session, schema, expected).equal is equal
 
 
 def test_a_table_much_larger_than_its_file_is_not_read_whole(

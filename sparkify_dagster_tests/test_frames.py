@@ -8,12 +8,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from sparkify_dagster import read_frame
+from sparkify_dagster.commands.values import csv_line, json_text
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.statements import QueryError
 from sparkify_dagster.warehouse.asking import asking
@@ -28,6 +30,7 @@ from sparkify_dagster_tests.fixtures_warehouse import (
     load_all,
     moment,
 )
+from sparkify_dagster_tests.test_cli_query import ESCAPES
 
 README = Path(__file__).parents[1] / "README.md"
 ONE_OF_EACH = """
@@ -123,6 +126,15 @@ def test_a_large_result_comes_in_pages_in_its_order(loaded: Platform) -> None:
         assert few.column("n").to_pylist() == [0, 1, 2]
 
 
+def test_a_decimal_keeps_every_digit_and_place_in_rows(loaded: Platform) -> None:
+    with asking(loaded.warehouse, silent) as session:
+        sql = "SELECT CAST('12345678901234567.80' AS DECIMAL(20, 2)) AS price, 1 AS one"
+        [[(price, one)]] = session.stream(sql).pages
+    assert csv_line((price, one)) == "12345678901234567.80,1"
+    assert json_text([price, one]) == "[12345678901234567.80, 1]"
+    assert json_text(Decimal("1.50")) == "1.5"
+
+
 def test_the_engine_itself_refuses_to_write_in_a_session_that_reads(loaded: Platform) -> None:
     for sql in (
         "DELETE FROM users",
@@ -134,6 +146,13 @@ def test_the_engine_itself_refuses_to_write_in_a_session_that_reads(loaded: Plat
             asking(loaded.warehouse, silent) as session,
         ):
             session.execute(sql)
+    assert list(read_frame("SELECT COUNT(*) AS n FROM users").n) == [1]
+
+
+@pytest.mark.parametrize("sql", ESCAPES)
+def test_no_statement_hides_behind_one_that_reads(loaded: Platform, sql: str) -> None:
+    with pytest.raises(QueryError):
+        read_frame(sql)
     assert list(read_frame("SELECT COUNT(*) AS n FROM users").n) == [1]
 
 

@@ -21,8 +21,8 @@ from sparkify_dagster.warehouse.verifying import (
     check_of,
     configured,
     counts,
-    difference,
     outcome_of,
+    recorded,
     verify,
 )
 
@@ -110,5 +110,5 @@ def _metadata(verdict: Verdict) -> Metadata:
     if found.expected.tolerances:
         said["tolerances"] = {name: float(most) for name, most in found.expected.tolerances.items()}
     if not found.equal:
-        said["difference"] = metadata.table(difference(found))
+        said["difference"] = metadata.table(recorded(found))
     return said

@@ -72,7 +72,7 @@ def query(
       sparkify query
     """
     form = _form(form, out)
-    if question is None and not listing and sys.stdin.isatty():
+    if question is None and not listing and (sys.stdin is None or sys.stdin.isatty()):
         _prompt(free=form == "table" and limit is None)
         return
     from sparkify_dagster.settings import load_settings
@@ -86,7 +86,7 @@ def query(
 
         click.echo(listed(read_catalogue()))
         return
-    text = sys.stdin.read() if question in (None, "-") else str(question)
+    text = str(question) if question not in (None, "-") else _piped()
     warehouse = open_warehouse(load_settings())
     asked = understood(text)
     if form == "table":
@@ -100,12 +100,14 @@ def show(
     warehouse: "Warehouse", asked: "Question", limit: int | None, hint: str, with_title: bool
 ) -> None:
     """The answer as a table; `hint` says how to see more than its first rows."""
+    from sparkify_dagster.commands.exports import written_out
     from sparkify_dagster.commands.values import as_table
 
     rows, total = _first_rows(warehouse, asked, limit)
     if with_title and asked.title:
         note(f"{asked.title}\n")
-    click.echo(as_table(rows))
+    with written_out():
+        click.echo(as_table(rows))
     count = len(rows.rows)
     if total is None or total > count:
         in_all = f", {total:,} in all" if total else ""
@@ -149,8 +151,13 @@ def _form(form: str | None, out: Path | None) -> str:
     return form or "table"
 
 
+def _piped() -> str:
+    """What stands in a pipe or file, with or without a byte order mark."""
+    return sys.stdin.buffer.read().decode("utf-8-sig", errors="surrogateescape")
+
+
 def _prompt(*, free: bool) -> None:
-    if not (free and sys.stdout.isatty()):
+    if not (free and sys.stdin is not None and sys.stdout.isatty()):
         raise click.UsageError(
             'Name a statement, such as: sparkify query "SELECT COUNT(*) FROM songplays"'
         )
@@ -188,6 +195,6 @@ def _export(
         with asking(warehouse, note, asked.table) as session:
             count = exports.export(session, asked.sql, form, limit, file)
         if out is None:
-            exports.show(file, form)
+            exports.show(file)
     if out is not None:
         note(f"{counted(count, 'row')} in {out}")

@@ -37,6 +37,14 @@ def csv_line(values: Iterable[object]) -> str:
 
 def json_text(value: object) -> str:
     """The value in what JSON has; what it has not (NaN, infinity) is null."""
+    if isinstance(value, dict):
+        said = (f"{json_text(str(name))}: {json_text(item)}" for name, item in value.items())
+        return f"{{{', '.join(said)}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(json_text, value))}]"
+    if isinstance(value, Decimal) and value.is_finite():
+        short = repr(float(value))  # 1.5 for 1.50, unless that has fewer digits than there are
+        return short if Decimal(short) == value and value.as_tuple().exponent else f"{value:f}"
     return json.dumps(_plain(value), ensure_ascii=False)
 
 
@@ -70,11 +78,6 @@ def _csv_cell(value: object) -> str:
 def _plain(value: object) -> object:
     if value is None or isinstance(value, bool | int | str):
         return value
-    if isinstance(value, dict):
-        return {str(name): _plain(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
     if isinstance(value, float | Decimal):
-        whole = isinstance(value, Decimal) and value.as_tuple().exponent == 0
-        return None if not math.isfinite(value) else int(value) if whole else float(value)
+        return value if math.isfinite(value) else None
     return _text(value).replace(" ", "T") if isinstance(value, datetime) else _text(value)

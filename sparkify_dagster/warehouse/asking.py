@@ -39,6 +39,9 @@ def question(text: str, catalogue: Catalogue | None = None) -> Question:
     Raises:
         QueryError: if the text is not one reading statement, or no table has the name.
     """
+    # What a pipe or the command line had of other bytes are surrogates, which UTF-8 has not.
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise QueryError("The question is not UTF-8 text: save it as UTF-8, and ask again.")
     name = single_name(text)
     if name is None:
         return Question(one_reading_statement(text))

@@ -96,6 +96,14 @@ class Session(ABC):
     def arrow(self, sql: str, *, limit: int | None = None) -> "pa.RecordBatchReader":
         """The same as Arrow batches, in the engine's types; perhaps more than `limit` rows."""
 
+    def exact_batches(self, sql: str, *, limit: int | None = None) -> "pa.RecordBatchReader | None":
+        """The same as Arrow batches that say exactly what the rows of `stream` say.
+
+        None, and nothing is run, where that is not sure of every column's type.
+        """
+        del sql, limit
+        return None
+
     def reader(self, sql: str, *, limit: int | None = None) -> "pa.RecordBatchReader":
         """The same as Arrow batches, in types that mean the same on every engine (see `plain`)."""
         return plain(self.arrow(sql, limit=limit), limit)

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import chain
 
 from sparkify_dagster.warehouse.base import Session
 from sparkify_dagster.warehouse.csv_values import Compared, comparable
@@ -16,8 +17,8 @@ from sparkify_dagster.warehouse.expected import Expected, ExpectedError, Row
 SHOWN = 20
 # A table that has so many rows more than its file is told by its number of rows alone.
 MOST_UNEXPECTED = 200_000
-_STANDS = """
-    SELECT 1 FROM information_schema.tables
+_COLUMNS = """
+    SELECT column_name FROM information_schema.columns
     WHERE table_schema = :schema AND table_name = :table_name
 """
 
@@ -64,16 +65,24 @@ def compare_table(session: Session, schema: str, expected: Expected) -> Comparis
     """Compare with the rows of `schema` that the session sees.
 
     Raises:
-        ExpectedError: if the table does not stand yet.
+        ExpectedError: if the table does not stand yet, or not with all columns of the file.
     """
     table = expected.table
-    if not session.fetch(_STANDS, {"schema": schema, "table_name": table}):
+    standing = session.fetch(_COLUMNS, {"schema": schema, "table_name": table})
+    if not standing:
         raise ExpectedError(f"{table} is not in the warehouse yet: `sparkify run` makes it.")
+    if missing := [name for name in expected.names if (name,) not in standing]:
+        raise ExpectedError(
+            f"{table} has no {' and '.join(missing)} in the warehouse yet: `sparkify run` makes it"
+            " anew."
+        )
     found_rows = session.count(f"SELECT COUNT(*) FROM {table}")
     surplus = found_rows - len(expected.rows)
     if surplus > MOST_UNEXPECTED:
         return Comparison(expected, found_rows, 0, surplus, 0, read=False)
-    return compare(expected, session.fetch(f"SELECT {', '.join(expected.names)} FROM {table}"))
+    # In pages, in which a server's DECIMAL has all its digits.
+    found = session.stream(f"SELECT {', '.join(expected.names)} FROM {table}")
+    return compare(expected, chain.from_iterable(found.pages))
 
 
 def compare(expected: Expected, found: Iterable[tuple[object, ...]]) -> Comparison:
@@ -148,6 +157,6 @@ def _equal(a: Compared, b: Compared, tolerance: Decimal | None) -> bool:
     return one.is_finite() and other.is_finite() and abs(one - other) <= tolerance
 
 
-def _order(row: Row) -> tuple[tuple[bool, Compared], ...]:
-    """A sort key: NULL after everything."""
-    return tuple((value is None, "" if value is None else value) for value in row)
+def _order(row: Row) -> tuple[tuple[int, Compared], ...]:
+    """A sort key: behind what has an order NaN, and NULL behind everything."""
+    return tuple((2, 0) if v is None else (0, v) if v == v else (1, 0) for v in row)  # noqa: PLR0124

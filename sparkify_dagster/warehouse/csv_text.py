@@ -12,7 +12,7 @@ Cell = str | None
 Line = tuple[int, tuple[Cell, ...]]
 """The number of the line on which a row begins, and its cells."""
 
-_CELL = re.compile(r'"(?P<quoted>[^"]*(?:""[^"]*)*)"|(?P<bare>[^",\r\n][^,\r\n]*)?')
+_CELL = re.compile(r'"(?P<quoted>[^"]*+(?:""[^"]*+)*+)"|(?P<bare>[^",\r\n][^,\r\n]*)?')
 _END = re.compile(r"\r\n|\n|\r")
 
 

@@ -118,10 +118,11 @@ class DuckDBWarehouse(Warehouse):
             connection.execute("SET enable_external_access = false")
             # In notebooks and in `python -c` DuckDB draws a bar into what is printed.
             connection.execute("SET enable_progress_bar = false")
-            yield DuckDBSession(connection)
+            yield DuckDBSession(connection, interruptible=True)
         except duckdb.Error as error:
             raise self._explained(error) from error
         finally:
+            connection.interrupt()  # closing would wait for the rest of a result nobody wants
             connection.close()
 
     def erase(self, tables: Sequence[str]) -> str:

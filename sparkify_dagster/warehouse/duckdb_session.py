@@ -3,20 +3,28 @@
 Opening the file and waiting for it is `duckdb`'s concern.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from sparkify_dagster.tables import Table
 from sparkify_dagster.warehouse.base import PARAMETER, WRITES, Intake, Session, StagedFile
 from sparkify_dagster.warehouse.reports import Rows, Value
-from sparkify_dagster.warehouse.results import Stream
+from sparkify_dagster.warehouse.results import Stream, first_rows
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
+_T = TypeVar("_T")
+# The types whose values are the same in Arrow as in Python. Not so: HUGEINT has more digits than
+# Arrow's decimals, small DECIMALs with many places become powers of ten, TIMESTAMP_NS is cut.
+_EXACT = re.compile(
+    r"BOOLEAN|U?(TINY|SMALL|BIG)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL\(\d+,[1-6]\)|VARCHAR|DATE|TIMESTAMP"
+)
 _PAGE = 10_000  # rows as Python objects
 _BATCH = 100_000  # rows as Arrow columns
 
@@ -24,8 +32,11 @@ _BATCH = 100_000  # rows as Arrow columns
 class DuckDBSession(Session):
     """A connection's transaction."""
 
-    def __init__(self, connection: "duckdb.DuckDBPyConnection") -> None:
+    def __init__(
+        self, connection: "duckdb.DuckDBPyConnection", *, interruptible: bool = False
+    ) -> None:
         self._connection = connection
+        self._is_interruptible = interruptible
 
     def execute(self, sql: str, params: Mapping[str, Value] | None = None) -> int:
         result = self._run(sql, params)
@@ -37,24 +48,71 @@ class DuckDBSession(Session):
     def rows(
         self, sql: str, params: Mapping[str, Value] | None = None, *, limit: int | None = None
     ) -> Rows:
-        result = self._run(sql, params)
+        result, rows = self._interruptibly(lambda: self._found(sql, params, limit))
         columns = tuple(column[0] for column in result.description or ())
-        rows = result.fetchall() if limit is None else result.fetchmany(limit)
-        return Rows(columns, tuple(tuple(row) for row in rows))
+        return Rows(columns, tuple(map(tuple, rows)))
+
+    def _found(
+        self, sql: str, params: Mapping[str, Value] | None, limit: int | None
+    ) -> "tuple[duckdb.DuckDBPyConnection, list[tuple[Value, ...]]]":
+        result = self._run(sql, params)
+        return result, result.fetchall() if limit is None else result.fetchmany(limit)
 
     def stream(self, sql: str, *, limit: int | None = None) -> Stream:
-        result = self._run(sql, None)
+        result = self._interruptibly(lambda: self._run(sql, None))
         columns = tuple(column[0] for column in result.description or ())
-        return Stream(columns, _pages(result, limit))
+        return Stream(columns, self._pages(result, limit))
+
+    def _pages(
+        self, result: "duckdb.DuckDBPyConnection", limit: int | None
+    ) -> Iterator[Sequence[tuple[Value, ...]]]:
+        left = limit
+        while left != 0:
+            size = _PAGE if left is None else min(_PAGE, left)
+            page = self._interruptibly(partial(result.fetchmany, size))
+            if not page:
+                break
+            yield page
+            left = left if left is None else left - len(page)
+        result.abort()  # or rows that nobody wants keep the connection from its next statement
 
     def arrow(self, sql: str, *, limit: int | None = None) -> "pa.RecordBatchReader":
         # A relation, not a result: that would be copied row by row.
+        return self._batches(self._connection.sql(sql))
+
+    def exact_batches(self, sql: str, *, limit: int | None = None) -> "pa.RecordBatchReader | None":
         relation = self._connection.sql(sql)
-        with ThreadPoolExecutor(1) as thread:
-            # It is started where it may not hear an interruption, which this thread does.
-            started = thread.submit(relation.to_arrow_reader, _BATCH)
+        if not all(map(_EXACT.fullmatch, map(str, relation.types))):
+            return None
+        return first_rows(self._batches(relation), limit)
+
+    def _batches(self, relation: "duckdb.DuckDBPyRelation") -> "pa.RecordBatchReader":
+        """The batches of a result; what goes wrong on the way is the engine's error again."""
+        import duckdb
+        import pyarrow as pa
+
+        reader = self._interruptibly(lambda: relation.to_arrow_reader(_BATCH))
+
+        def batches() -> "Iterator[pa.RecordBatch]":
             try:
-                return _told(started.result())
+                while (batch := self._interruptibly(lambda: next(reader, None))) is not None:
+                    yield batch
+            except (pa.ArrowException, OSError) as error:
+                raise duckdb.Error(str(error)) from error
+
+        return pa.RecordBatchReader.from_batches(reader.schema, batches())
+
+    def _interruptibly(self, work: Callable[[], _T]) -> _T:
+        """Do what does not hear an interruption in a thread of its own: this one hears it.
+
+        Where nobody waits for an answer it is done here: a load asks hundreds of small questions.
+        """
+        if not self._is_interruptible:
+            return work()
+        with ThreadPoolExecutor(1) as thread:
+            done = thread.submit(work)
+            try:
+                return done.result()
             except KeyboardInterrupt:
                 self._connection.interrupt()
                 raise
@@ -104,30 +162,6 @@ class DuckDBSession(Session):
                 self._connection.unregister(name)
             raise
         self._connection.unregister(name)
-
-
-def _pages(
-    result: "duckdb.DuckDBPyConnection", limit: int | None
-) -> Iterator[Sequence[tuple[Value, ...]]]:
-    left = limit
-    while left != 0 and (page := result.fetchmany(_PAGE if left is None else min(_PAGE, left))):
-        yield page
-        left = left if left is None else left - len(page)
-    result.abort()  # or rows that nobody wants keep the connection from its next statement
-
-
-def _told(reader: "pa.RecordBatchReader") -> "pa.RecordBatchReader":
-    """The batches of a reader; what goes wrong on the way is the engine's error again."""
-    import duckdb
-    import pyarrow as pa
-
-    def batches() -> "Iterator[pa.RecordBatch]":
-        try:
-            yield from reader
-        except (pa.ArrowException, OSError) as error:
-            raise duckdb.Error(str(error)) from error
-
-    return pa.RecordBatchReader.from_batches(reader.schema, batches())
 
 
 class _DuckDBIntake(Intake):

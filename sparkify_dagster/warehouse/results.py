@@ -50,18 +50,29 @@ def plain(reader: "pa.RecordBatchReader", limit: int | None = None) -> "pa.Recor
     schema = pa.schema(list(zip(names, types, strict=True)))
 
     def batches() -> "Iterator[pa.RecordBatch]":
+        for batch in first_rows(reader, limit):
+            columns = [
+                _as_type(column, field) for column, field in zip(batch.columns, schema, strict=True)
+            ]
+            yield pa.RecordBatch.from_arrays(columns, schema=schema)
+
+    return pa.RecordBatchReader.from_batches(schema, batches())
+
+
+def first_rows(reader: "pa.RecordBatchReader", limit: int | None) -> "pa.RecordBatchReader":
+    """At most `limit` of the rows; all where it is None."""
+    import pyarrow as pa
+
+    def batches() -> "Iterator[pa.RecordBatch]":
         left = limit
         for batch in reader:
             page = batch if left is None else batch.slice(0, left)
+            yield page
             left = left if left is None else left - len(page)
-            columns = [
-                _as_type(column, field) for column, field in zip(page.columns, schema, strict=True)
-            ]
-            yield pa.RecordBatch.from_arrays(columns, schema=schema)
             if left == 0:
                 return
 
-    return pa.RecordBatchReader.from_batches(schema, batches())
+    return pa.RecordBatchReader.from_batches(reader.schema, batches())
 
 
 def to_frame(reader: "pa.RecordBatchReader") -> "pd.DataFrame":

@@ -28,7 +28,13 @@ from sparkify_dagster.warehouse.login import Credentials, mint_credentials
 from sparkify_dagster.warehouse.reports import Rows, Value
 from sparkify_dagster.warehouse.results import Stream
 from sparkify_dagster.warehouse.server_errors import TransientError, explained
-from sparkify_dagster.warehouse.server_results import Page, arrow_reader, open_result
+from sparkify_dagster.warehouse.server_results import (
+    NUMERIC,
+    Page,
+    arrow_reader,
+    has_places,
+    open_result,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -79,8 +85,7 @@ class ServerSession(Session):
 
     def stream(self, sql: str, *, limit: int | None = None) -> Stream:
         columns, pages = self.result(sql, limit)
-        names = tuple(column.name for column in columns)
-        return Stream(names, ([tuple(map(_plain, row)) for row in page] for page in pages))
+        return Stream(tuple(column.name for column in columns), _plain_pages(columns, pages))
 
     def arrow(self, sql: str, *, limit: int | None = None) -> "pa.RecordBatchReader":
         return arrow_reader(*self.result(sql, limit))
@@ -150,6 +155,21 @@ def _pages(rows: Sequence[tuple[Value, ...]]) -> Iterator[list[tuple[Value, ...]
             page, characters = [], 0
     if page:
         yield page
+
+
+def _plain_pages(
+    columns: "Sequence[Column]", pages: "Iterator[Page]"
+) -> "Iterator[list[tuple[Any, ...]]]":
+    """The pages; a DECIMAL that says its places keeps them, any other number is what it is."""
+    if not any(column.type_code == NUMERIC for column in columns):
+        yield from pages
+        return
+    kept = [has_places(column) for column in columns]
+    for page in pages:
+        yield [
+            tuple(v if keep else _plain(v) for keep, v in zip(kept, row, strict=True))
+            for row in page
+        ]
 
 
 def _plain(value: Any) -> Value:

@@ -20,7 +20,7 @@ Page = list[tuple[object, ...]]
 _CURSOR = "found"
 # What a cursor can be declared for; anything else is small, and comes whole.
 SELECTS = re.compile(r"(?:[\s(]|--[^\n]*\n|/\*.*?\*/)*(?:SELECT|WITH)\b", re.IGNORECASE | re.DOTALL)
-_NUMERIC = 1700
+NUMERIC = 1700
 _MOST_DIGITS = 38
 
 
@@ -88,10 +88,11 @@ def arrow_reader(columns: "Sequence[Column]", pages: Iterator[Page]) -> "pa.Reco
 def _type_of(column: "Column", values: Iterator[object]) -> "pa.DataType":
     import pyarrow as pa
 
-    if column.type_code == _NUMERIC:
-        precision, scale = column.precision or 0, column.scale or 0
-        if 0 < precision <= _MOST_DIGITS and 0 <= scale <= precision:
-            return pa.decimal128(precision, scale) if scale else pa.int64()
+    if column.type_code == NUMERIC:
+        if has_places(column):
+            return pa.decimal128(column.precision, column.scale)
+        if column.scale == 0 and 0 < (column.precision or 0) <= _MOST_DIGITS:
+            return pa.int64()
         # PostgreSQL's sums and averages do not say how many digits they have: the first page does.
         return pa.int64() if all(map(_is_whole, values)) else pa.float64()
     known = {
@@ -100,6 +101,12 @@ def _type_of(column: "Column", values: Iterator[object]) -> "pa.DataType":
         1083: pa.time64("us"), 1114: pa.timestamp("us"), 1184: pa.timestamp("us", "UTC"),
     }  # fmt: skip
     return known.get(column.type_code, pa.string())
+
+
+def has_places(column: "Column") -> bool:
+    """Whether it is a DECIMAL that says how many places behind the point its values have."""
+    precision, scale = column.precision or 0, column.scale or 0
+    return column.type_code == NUMERIC and 0 < scale <= precision <= _MOST_DIGITS
 
 
 def _is_whole(value: object) -> bool:

@@ -21,6 +21,7 @@ from sparkify_dagster.warehouse.expected import (
     look_into,
     read_expected,
 )
+from sparkify_dagster.warehouse.personal import masked
 from sparkify_dagster.warehouse.reports import Check, CheckOutcome, Rows, Severity, Value
 
 EXPECTED_RESULTS = "expected_results"
@@ -75,7 +76,13 @@ def outcome_of(verdict: Verdict) -> CheckOutcome:
     check = check_of(verdict.table, verdict.path)
     if verdict.comparison is None:
         return CheckOutcome(check, 1, {}, Rows(("problem",), ((verdict.problem,),)))
-    return CheckOutcome(check, verdict.comparison.differences, {}, difference(verdict.comparison))
+    return CheckOutcome(check, verdict.comparison.differences, {}, recorded(verdict.comparison))
+
+
+def recorded(comparison: Comparison) -> Rows:
+    """The difference without personal values, for what is kept and sent: events, alerts, logs."""
+    personal = [column.name for column in comparison.expected.columns if column.personal]
+    return masked(difference(comparison), personal)
 
 
 def difference(comparison: Comparison) -> Rows:
@@ -107,7 +114,7 @@ def difference(comparison: Comparison) -> Rows:
 
 
 def as_text(value: Compared) -> str:
-    """A value as it is written in a file, but NULL and an empty text by name."""
+    """A value as a file has it; quoted if it is a text that may be taken for another value."""
     if value is None:
         return "NULL"
     if isinstance(value, bool):
@@ -118,7 +125,8 @@ def as_text(value: Compared) -> str:
         return value.isoformat(
             sep=" ", timespec="auto" if value.microsecond % 1000 else "milliseconds"
         )
-    return str(value) or '""'
+    text = str(value)
+    return text if text and text == text.strip() and text != "NULL" else f'"{text}"'
 
 
 def counts(comparison: Comparison) -> str:
