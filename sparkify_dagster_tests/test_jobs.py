@@ -13,8 +13,6 @@ from sparkify_dagster.warehouse import Platform
 from sparkify_dagster_tests.fixtures_dagster import THREE_DAYS
 from sparkify_dagster_tests.fixtures_warehouse import FEW_QUESTIONS
 
-pytestmark = pytest.mark.few_questions
-
 SECOND = date(2018, 11, 2)
 STAGING = {"staging_events", "staging_songs"}
 DIMENSIONS = {"users", "user_levels", "songs", "artists", "time"}

@@ -36,8 +36,6 @@ from sparkify_dagster_tests.fixtures_warehouse import (
 )
 from sparkify_dagster_tests.test_concurrency import held
 
-pytestmark = pytest.mark.few_questions
-
 SECOND, THIRD = FIRST + timedelta(1), FIRST + timedelta(2)
 BAD = b"nothing of this is JSON\n"
 
