@@ -29,7 +29,6 @@ from sparkify_dagster_tests.fixtures_warehouse import (
     event,
     make_platform,
     song,
-    with_questions,
 )
 
 DAYS = [FIRST + timedelta(n) for n in range(6)]
@@ -41,9 +40,7 @@ class Story:
     def __init__(self, folder: Path, instance: dg.DagsterInstance, seed: int) -> None:
         self.r = random.Random(seed)
         self.lake = FolderLake(folder / "lake")
-        platform = make_platform(
-            folder / "platform", self.lake.root, with_questions(), DUCKDB_THREADS=1
-        )
+        platform = make_platform(folder / "platform", self.lake.root, DUCKDB_THREADS=1)
         self.daemons = [Daemon(platform, instance, table) for table in (LOGS, SONGS)]
         self.platform = platform
         self.succeeded: Counter[tuple[str, str]] = Counter()
