@@ -1,17 +1,24 @@
 """Fixtures for the command line: a project folder with a small lake, and `sparkify` run in it.
 
-Commands run as processes of their own, as a user's do. No test lives here.
+Commands run in this process, which spares each the imports, and answer the questions that its
+test's platforms do; those for which it matters run as processes of their own, as a user's do. No
+test lives here.
 """
 
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
+from contextlib import chdir
 from dataclasses import dataclass, field
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
+from click.testing import CliRunner
 
+from sparkify_dagster.cli import sparkify
 from sparkify_dagster_tests.fixtures_dagster import FIRST, LAST, SmallLake
 from sparkify_dagster_tests.fixtures_lake import CREDENTIALS, S3Endpoint
 
@@ -51,20 +58,26 @@ class Project:
         return self.folder / "lake"
 
     def sparkify(self, *arguments: str, given: str = "", **environment: str) -> Done:
-        return self.python_or(SPARKIFY, *arguments, given=given, **environment)
+        """What the command does, in this process."""
+        everything = self.whole_environment | environment
+        with chdir(self.folder), patch.dict(os.environ, everything, clear=True):
+            done = CliRunner().invoke(sparkify, arguments, input=given, prog_name="sparkify")
+        return Done(done.exit_code, done.stdout, done.stderr)
+
+    def process(self, *arguments: str, **environment: str) -> Done:
+        """The command as a process of its own."""
+        return self._process([SPARKIFY, *arguments], **environment)
 
     def python(self, code: str, *arguments: str) -> Done:
         """Python code in a process of its own, with these command-line arguments."""
-        return self.python_or(Path(sys.executable), "-c", code, *arguments)
+        return self._process([sys.executable, "-c", code, *arguments])
 
-    def python_or(
-        self, program: Path, *arguments: str, given: str = "", **environment: str
-    ) -> Done:
+    def _process(self, command: Sequence[str | Path], **environment: str) -> Done:
         done = subprocess.run(
-            [program, *arguments],
+            command,
             cwd=self.folder,
             env=self.whole_environment | environment,
-            input=given,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=False,
@@ -129,10 +142,10 @@ def project(empty_project: Project) -> Project:
 
 @pytest.fixture(scope="session")
 def loaded_once(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The small lake loaded; for tests that only read."""
+    """The small lake loaded, with every question; for tests that only read."""
     project = project_in(tmp_path_factory.mktemp("loaded"))
     SmallLake(project.lake)
-    done = project.sparkify("run")
+    done = project.process("run")
     assert done.status == 0, done.err
     return project
 

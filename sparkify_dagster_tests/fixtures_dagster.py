@@ -15,7 +15,6 @@ from sparkify_dagster.instance import open_instance
 from sparkify_dagster.partitions import DayRange
 from sparkify_dagster.settings import Settings, load_settings
 from sparkify_dagster.warehouse import Platform, open_platform
-from sparkify_dagster_tests.fixtures_warehouse import default_catalogue
 
 FIRST, LAST = date(2018, 11, 1), date(2018, 11, 3)
 THREE_DAYS = DayRange(FIRST, LAST)
@@ -102,7 +101,7 @@ def small_settings(tmp_path: Path, small_lake: SmallLake) -> Settings:
 
 @pytest.fixture
 def small_platform(small_settings: Settings) -> Platform:
-    return open_platform(small_settings, default_catalogue())
+    return open_platform(small_settings)
 
 
 @pytest.fixture

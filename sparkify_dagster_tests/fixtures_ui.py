@@ -20,6 +20,7 @@ import pytest
 
 from sparkify_dagster.partitions import DayRange
 from sparkify_dagster_tests.fixtures_cli import SPARKIFY, Project
+from sparkify_dagster_tests.fixtures_warehouse import TABLES
 
 LOCATION, REPOSITORY = "sparkify_dagster.definitions", "__repository__"
 FINISHED = {"SUCCESS", "FAILURE", "CANCELED"}
@@ -129,19 +130,20 @@ class RunningUi:
         assert "errors" not in given, given["errors"]
         return given["data"]
 
-    def launch(self, job: str = "load_lake", *, days: DayRange | str | None = None) -> str:
-        """Launch a run: over a day, over a range as one run, or without days."""
-        tags = days.tags() if isinstance(days, DayRange) else {"dagster/partition": str(days)}
+    def launch(self, days: DayRange | str) -> str:
+        """Launch a run of staging and star: over a day, or over a range as one run."""
+        tags = days.tags() if isinstance(days, DayRange) else {"dagster/partition": days}
         selector = {
             "repositoryName": REPOSITORY,
             "repositoryLocationName": LOCATION,
-            "jobName": job,
+            "jobName": "load_lake",
+            "assetSelection": [{"path": [table]} for table in TABLES],
         }
         params = {
             "selector": selector,
             "mode": "default",
             "runConfigData": {},
-            "executionMetadata": {"tags": _pairs(tags) if days else []},
+            "executionMetadata": {"tags": _pairs(tags)},
         }
         done = self.ask(_LAUNCH, params=params)["launchRun"]
         assert done["__typename"] == "LaunchRunSuccess", done
@@ -233,7 +235,7 @@ class RunningUi:
         while not until():
             assert time.monotonic() < deadline, f"{what} not within {seconds} s\n{self.tail()}"
             assert self.process.poll() is None, f"the UI has ended\n{self.tail()}"
-            time.sleep(0.2)
+            time.sleep(0.5)  # who asks without a pause takes the time of those who work
 
     def tail(self) -> str:
         return self.log.read_text(encoding="utf-8", errors="replace")[-4000:]

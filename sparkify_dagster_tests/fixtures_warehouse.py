@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -17,6 +17,7 @@ import pytest
 
 from sparkify_dagster.settings import load_settings
 from sparkify_dagster.warehouse import Platform, open_platform
+from sparkify_dagster.warehouse import platform as platform_module
 from sparkify_dagster.warehouse.catalogue import SQL_FOLDER, Catalogue, read_catalogue
 
 Json: TypeAlias = dict[str, object]
@@ -29,9 +30,9 @@ TABLES = (
 )  # fmt: skip
 ANALYTICS = tuple(sorted(path.stem for path in (SQL_FOLDER / "analytics").glob("*.sql")))
 DAILY_ANALYTICS = ("levels_per_day", "songplays_per_day")
-TABLE_COUNT = len((*TABLES, "load_files", "load_rejects", *ANALYTICS))
 FEW_QUESTIONS = ("plays_per_level", "songplays_per_day")
-"""One that is made whole, and one by day: what stands for all where a table takes long."""
+"""One that is made whole, and one by day: they stand for all where a test names no others."""
+TABLE_COUNT = len((*TABLES, "load_files", "load_rejects", *FEW_QUESTIONS))
 
 
 def moment(day: date, hour: int = 12, minute: int = 0) -> int:
@@ -108,19 +109,15 @@ def few_questions_sql(folder: Path) -> Path:
     return copy
 
 
-class _Default:
-    """The catalogue of platforms that name none: the shipped one, or that of `few_questions`."""
-
-    catalogue: Catalogue | None = None
-
-
 @contextmanager
 def _as_marked(node: pytest.Item | pytest.Collector) -> Iterator[None]:
-    before = _Default.catalogue
-    if node.get_closest_marker("few_questions"):
-        _Default.catalogue = with_questions(*FEW_QUESTIONS)
-    yield
-    _Default.catalogue = before
+    """Platforms and commands of this process answer few questions, unless a test is of all."""
+    read = read_catalogue
+    if not node.get_closest_marker("all_questions"):
+        read = partial(with_questions, *FEW_QUESTIONS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(platform_module, "read_catalogue", read)
+        yield
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -135,10 +132,6 @@ def _questions_of_test(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
 
 
-def default_catalogue() -> Catalogue | None:
-    return _Default.catalogue
-
-
 def make_platform(
     folder: Path, lake: Path, catalogue: Catalogue | None = None, **overrides: object
 ) -> Platform:
@@ -151,7 +144,7 @@ def make_platform(
         encoding="utf-8",
     )
     environ = {f"SPARKIFY_{name}": str(value) for name, value in overrides.items()}
-    return open_platform(load_settings(config, environ), catalogue or default_catalogue())
+    return open_platform(load_settings(config, environ), catalogue)
 
 
 def load_all(platform: Platform, *, reload: bool = False) -> None:
@@ -160,15 +153,10 @@ def load_all(platform: Platform, *, reload: bool = False) -> None:
 
 
 def bring_up_to_date(platform: Platform, *, full: bool = False) -> None:
-    """What a run does: every source, then every derived table in order.
-
-    Where few questions stand for all, the others are left unanswered.
-    """
+    """What a run does: every source, then every derived table in order."""
     load_all(platform)
-    unanswered = set(ANALYTICS) - set(FEW_QUESTIONS) if default_catalogue() else set()
     for table in platform.catalogue.transforms:
-        if table not in unanswered:
-            platform.refresh(table, full=full)
+        platform.refresh(table, full=full)
 
 
 def rows_of(platform: Platform, sql: str) -> list[tuple[object, ...]]:

@@ -32,8 +32,6 @@ from sparkify_dagster_tests.fixtures_dagster import THREE_DAYS, SmallLake
 from sparkify_dagster_tests.fixtures_warehouse import few_questions_sql
 from sparkify_dagster_tests.planted import WEBHOOK_TOKEN
 
-pytestmark = pytest.mark.few_questions
-
 SECOND = date(2018, 11, 2)
 UI = "http://127.0.0.1:3000"
 

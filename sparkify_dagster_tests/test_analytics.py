@@ -30,6 +30,8 @@ from sparkify_dagster_tests.reference_analytics import reference_analytics
 from sparkify_dagster_tests.reference_star import Event, Song
 from sparkify_dagster_tests.test_real_data import EXPECTED, LAKE, as_text
 
+pytestmark = pytest.mark.all_questions
+
 CATALOGUE = read_catalogue()
 TABLES = sorted(CATALOGUE.tables_of(ANALYTICS))
 # A location by itself is that of many.

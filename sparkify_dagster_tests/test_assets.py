@@ -24,8 +24,6 @@ from sparkify_dagster.warehouse.reports import LoadReport
 from sparkify_dagster_tests.fixtures_dagster import FIRST, LAST, THREE_DAYS, SmallLake
 from sparkify_dagster_tests.fixtures_warehouse import few_questions_sql
 
-pytestmark = pytest.mark.few_questions
-
 SECOND = date(2018, 11, 2)
 CHECK_DAYS = {day.isoformat() for day in THREE_DAYS.days()}
 NO_PAID_PLAYS = (

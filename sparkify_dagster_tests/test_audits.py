@@ -218,7 +218,7 @@ def good(
 ) -> Platform:
     """A warehouse without fault; what a test does to it, it undoes."""
     folder = tmp_path_factory.mktemp("good")
-    platform = module_engine.platform(folder, good_lake.root)
+    platform = module_engine.platform(folder, good_lake.root, CATALOGUE)
     bring_up_to_date(platform)
     # One reject, so that the quarantine has a row to spoil, and that is accounted for.
     key = KEY.replace(str(DAY), str(DAYS[0]))
@@ -328,7 +328,6 @@ def always_failing(sql_folder: Path, table: str, *, severity: str = "error") -> 
     return path
 
 
-@pytest.mark.few_questions
 @pytest.mark.parametrize("table", [*CATALOGUE.tables_of(STAR), *FEW_QUESTIONS])
 def test_a_failed_audit_keeps_the_old_rows_and_the_work_for_the_next_run(
     table: str,
@@ -360,7 +359,6 @@ def test_a_failed_audit_keeps_the_old_rows_and_the_work_for_the_next_run(
     assert all_rows(platform) == all_rows(fresh)
 
 
-@pytest.mark.few_questions
 @pytest.mark.parametrize("table", CATALOGUE.sources)
 def test_a_failed_audit_of_a_load_keeps_ledger_and_rows(
     table: str,
@@ -382,7 +380,6 @@ def test_a_failed_audit_of_a_load_keeps_ledger_and_rows(
     assert rows_of(platform, f"SELECT COUNT(*) FROM {table}") == [(1,)]
 
 
-@pytest.mark.few_questions
 def test_a_check_that_only_warns_lets_the_rows_be_published(
     engine: EngineUnderTest, tmp_path: Path, folder_lake: FolderLake, sql_folder: Path
 ) -> None:
@@ -397,7 +394,6 @@ def test_a_check_that_only_warns_lets_the_rows_be_published(
     assert rows_of(platform, "SELECT user_id FROM users") == [(1,)]
 
 
-@pytest.mark.few_questions
 @pytest.mark.parametrize("table", CATALOGUE.ledger_tables)
 def test_a_failed_audit_of_the_ledger_or_the_quarantine_rolls_a_load_back(
     table: str,

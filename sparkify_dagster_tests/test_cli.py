@@ -51,7 +51,7 @@ def test_every_command_explains_itself_with_an_example(command: str) -> None:
 def test_the_version_is_told(empty_project: Project) -> None:
     from sparkify_dagster import __version__
 
-    assert __version__ in empty_project.sparkify("--version").out
+    assert __version__ in empty_project.process("--version").out
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
@@ -121,8 +121,8 @@ def test_a_reader_that_leaves_ends_a_query_silently(loaded_once: Project) -> Non
 
 def test_marks_are_words_where_the_encoding_lacks_them(loaded_once: Project) -> None:
     plain = {"PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"}
-    assert "✓ configuration" in loaded_once.sparkify("doctor").out
-    assert "ok configuration" in loaded_once.sparkify("doctor", **plain).out
+    assert "✓ configuration" in loaded_once.process("doctor").out
+    assert "ok configuration" in loaded_once.process("doctor", **plain).out
 
 
 def test_a_table_is_aligned_and_never_cuts_a_value() -> None:

@@ -71,6 +71,7 @@ def test_the_real_days_give_the_expected_results_and_then_nothing_is_new(tmp_pat
     )
 
 
+@pytest.mark.all_questions
 def test_a_first_run_says_what_each_table_got_and_where_to_look(project: Project) -> None:
     done = project.sparkify("run")
     assert (done.status, done.err) == (0, "")
@@ -88,6 +89,7 @@ def test_a_first_run_says_what_each_table_got_and_where_to_look(project: Project
     assert "sparkify ui" in done.out
 
 
+@pytest.mark.all_questions
 def test_with_details_every_question_has_a_line(project: Project) -> None:
     done = project.sparkify("run", "--details")
     assert done.status == 0, done.err
@@ -96,6 +98,7 @@ def test_with_details_every_question_has_a_line(project: Project) -> None:
     assert "analytics" not in done.out
 
 
+@pytest.mark.all_questions
 def test_a_question_asked_for_by_name_has_a_line_and_nothing_else_is_made(loaded: Project) -> None:
     done = loaded.sparkify("run", "--select", "plays_per_level,top_songs", "--full")
     assert done.status == 0, done.err

@@ -18,6 +18,8 @@ from sparkify_dagster_tests.fixtures_dagster import FIRST
 from sparkify_dagster_tests.test_cli import loaded_modules
 from sparkify_dagster_tests.test_expected import make
 
+pytestmark = pytest.mark.all_questions
+
 USERS = "user_id,first_name,level\n1,Ada,free\n2,Ada,free\n"
 PER_LEVEL = "# tolerance: 0.01\nlevel,plays,share_of_plays\nfree,6,0.995\n"
 

@@ -24,9 +24,7 @@ from sparkify_dagster_tests.fixtures_warehouse import (
     make_platform,
     rows_of,
 )
-from sparkify_dagster_tests.test_kill import begin, spawn
-
-pytestmark = pytest.mark.few_questions
+from sparkify_dagster_tests.test_kill import Child
 
 MEETING = Simulation(FIRST, days=4, users=40, songs=120, events_per_day=1500, seed=5)
 HOLDER = """
@@ -65,12 +63,12 @@ def test_two_runs_and_a_reader_at_once_all_succeed(tmp_path: Path) -> None:
     alone = make_platform(tmp_path / "alone", lake)
     bring_up_to_date(alone)
     platform = make_platform(tmp_path / "shared", lake)
-    runs = [spawn(platform), spawn(platform)]
+    runs = [Child(platform), Child(platform)]
     for run in runs:
-        begin(run)
+        run.begin()
     reads = 0
     seen = [0]
-    while any(run.poll() is None for run in runs):
+    while any(run.running for run in runs):
         if platform.warehouse.exists():
             sql = "SELECT COUNT(*) FROM information_schema.tables WHERE table_name = 'songplays'"
             if rows_of(platform, sql) != [(0,)]:
@@ -78,9 +76,7 @@ def test_two_runs_and_a_reader_at_once_all_succeed(tmp_path: Path) -> None:
             platform.status()
             reads += 1
         time.sleep(0.01)
-    for run in runs:
-        out, errors = run.communicate()
-        assert (run.returncode, out, errors) == (0, b"done\n", b"")
+    assert [run.end() for run in runs] == ["done", "done"]
     assert_same_rows(all_rows(platform), all_rows(alone))
     assert reads >= 1
     assert set(seen) <= {0, len(all_rows(alone, ["songplays"])["songplays"])}

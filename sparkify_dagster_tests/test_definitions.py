@@ -18,6 +18,8 @@ from sparkify_dagster.warehouse import Platform, open_platform
 from sparkify_dagster.warehouse.catalogue import SQL_FOLDER, read_catalogue
 from sparkify_dagster_tests.fixtures_warehouse import ANALYTICS, DAILY_ANALYTICS
 
+pytestmark = pytest.mark.all_questions
+
 STAR = {"songplays", "users", "user_levels", "songs", "artists", "time"}
 MADE = {"staging_events", "staging_songs", *STAR, *ANALYTICS}
 DAILY = {"staging_events", "songplays", *DAILY_ANALYTICS}

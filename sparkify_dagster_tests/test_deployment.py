@@ -111,11 +111,11 @@ def test_the_documented_services_work_together(
         ui, viewer = started(editors, ports["3000"]), started(viewers, ports["3001"])
         for one in (ui, viewer):
             one.wait(lambda one=one: has_assets(one), 90, "an answer")
-        run = ui.finished(ui.launch(days=DayRange(FIRST, LAST)))
+        run = ui.finished(ui.launch(DayRange(FIRST, LAST)))
         assert run.status == "SUCCESS", ui.tail()
         assert viewer.run(run.run_id).status == "SUCCESS"
         SmallLake(deployed.lake).put_day(LAST).write_text("no JSON\n" * 9)
-        failed = ui.finished(ui.launch(days=str(LAST)))
+        failed = ui.finished(ui.launch(str(LAST)))
         assert failed.status == "FAILURE"
         selector = {
             "repositoryName": "__repository__",

@@ -29,6 +29,8 @@ from sparkify_dagster_tests.fixtures_warehouse import (
 )
 from sparkify_dagster_tests.test_real_data import EXPECTED, LAKE
 
+pytestmark = pytest.mark.all_questions
+
 THINGS = parse_table(
     """-- One column of every kind.
 -- grain: one thing

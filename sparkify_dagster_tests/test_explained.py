@@ -178,6 +178,7 @@ def test_the_name_of_a_table_is_the_one_that_duckdb_knows(
 EMPTY_IN_SMALL_LAKE = {"level_changes", "before_level_changes", "plays_per_artist_location"}
 
 
+@pytest.mark.all_questions
 def test_a_run_records_columns_lineage_place_sql_and_preview(
     small_platform: Platform, small_instance: dg.DagsterInstance, graph: AssetGraph
 ) -> None:

@@ -2,7 +2,6 @@
 
 import ast
 import re
-import shutil
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -20,7 +19,8 @@ from sparkify_dagster.settings import KEYS, Settings, load_settings
 from sparkify_dagster.simulate import Simulation, write_lake
 from sparkify_dagster.sources import SOURCES, Source
 from sparkify_dagster.warehouse import Platform, open_platform
-from sparkify_dagster.warehouse.catalogue import SQL_FOLDER, read_catalogue
+from sparkify_dagster.warehouse.catalogue import read_catalogue
+from sparkify_dagster_tests.fixtures_warehouse import few_questions_sql
 
 PAGE = Path(__file__).parent.parent / "docs" / "extending.md"
 DAYS = DayRange(date(2018, 11, 1), date(2018, 11, 3))
@@ -54,11 +54,6 @@ def settings_in(folder: Path) -> Settings:
     return load_settings(config, {})
 
 
-def copied_sql(folder: Path) -> Path:
-    """A copy of the shipped SQL files, to add to."""
-    return Path(shutil.copytree(SQL_FOLDER, folder / "sql"))
-
-
 @dataclass(frozen=True)
 class Run:
     """A run of a platform, and what Dagster kept of it."""
@@ -72,7 +67,7 @@ class Run:
 def extended(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A platform with the page's files beside the shipped ones, and its first run."""
     folder = tmp_path_factory.mktemp("extended")
-    sql = copied_sql(folder)
+    sql = few_questions_sql(folder / "sql")
     for name, text in files_of_the_page().items():
         (sql / name).parent.mkdir(parents=True, exist_ok=True)
         (sql / name).write_text(text)
@@ -167,7 +162,7 @@ SORTKEY (episode_id);
 
 
 def test_a_declaration_and_a_table_file_are_one_more_source(tmp_path: Path) -> None:
-    settings, sql = settings_in(tmp_path), copied_sql(tmp_path)
+    settings, sql = settings_in(tmp_path), few_questions_sql(tmp_path / "sql")
     source = declaration_of_the_page()
     (sql / "tables" / f"{source.table}.sql").write_text(PODCASTS)
     folder = tmp_path / "lake" / source.name

@@ -6,7 +6,6 @@ those of a fresh load with the same users forgotten, row for row.
 
 import os
 import tempfile
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from hypothesis import strategies as st
 
 from sparkify_dagster.warehouse import AuditFailedError, Platform
 from sparkify_dagster.warehouse.base import WarehouseError
-from sparkify_dagster.warehouse.catalogue import Catalogue, read_catalogue
+from sparkify_dagster.warehouse.catalogue import read_catalogue
 from sparkify_dagster.warehouse.dropping import plan_removal, remove
 from sparkify_dagster.warehouse.forgetting import (
     ForgetError,
@@ -31,7 +30,6 @@ from sparkify_dagster.warehouse.personal import HIDDEN, MASK, shown_line
 from sparkify_dagster_tests.fixtures_engines import EngineUnderTest, standin_environ
 from sparkify_dagster_tests.fixtures_lake import S3Endpoint
 from sparkify_dagster_tests.fixtures_warehouse import (
-    ANALYTICS,
     FIRST,
     TABLES,
     FolderLake,
@@ -48,12 +46,12 @@ from sparkify_dagster_tests.fixtures_warehouse import (
     moment,
     rows_of,
     song,
+    with_questions,
 )
 from sparkify_dagster_tests.histories import Dice, Step, World, bookkeeping
 from sparkify_dagster_tests.standin import StandIn
 
 SECOND = FIRST + timedelta(1)
-EVERY_TABLE = (*TABLES, *ANALYTICS)
 # Of the analytics those that forgetting changes, and their like by day: the rest costs time.
 SOME = (*TABLES, "songplays_per_day", "plays_per_location", "top_locations")
 # Marks of one person that nothing else holds.
@@ -64,18 +62,7 @@ PERSON: Json = {
 MARKS = ("Zebulonia", "Quixotric", "Xanthippe", "Quuxzilla", "1541234567891")
 
 
-def some_tables() -> Catalogue:
-    whole = read_catalogue()
-    tables = {n: t for n, t in whole.tables.items() if n not in set(EVERY_TABLE) - set(SOME)}
-    return replace(
-        whole,
-        tables=tables,
-        transforms={n: t for n, t in whole.transforms.items() if n in tables},
-        checks=tuple(check for check in whole.checks if check.table in tables),
-    )
-
-
-SOME_TABLES = some_tables()
+SOME_TABLES = with_questions(*SOME)
 
 
 def fill(lake: FolderLake) -> None:

@@ -32,6 +32,8 @@ from sparkify_dagster_tests.fixtures_warehouse import (
 )
 from sparkify_dagster_tests.test_cli_query import ESCAPES
 
+pytestmark = pytest.mark.all_questions
+
 README = Path(__file__).parents[1] / "README.md"
 ONE_OF_EACH = """
     SELECT 1 AS id, CAST(7 AS INTEGER) AS number, CAST(9007199254740993 AS BIGINT) AS big,

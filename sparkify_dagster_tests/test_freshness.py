@@ -14,6 +14,8 @@ from sparkify_dagster.partitions import daily_partitions
 from sparkify_dagster.settings import Settings, load_settings
 from sparkify_dagster_tests.fixtures_warehouse import ANALYTICS, TABLES
 
+pytestmark = pytest.mark.all_questions
+
 MADE = {*TABLES, *ANALYTICS}
 
 

@@ -5,15 +5,12 @@ from datetime import date
 import dagster as dg
 import pytest
 
-from sparkify_dagster import runs
 from sparkify_dagster.definitions import build_definitions
 from sparkify_dagster.partitions import daily_partitions
 from sparkify_dagster.settings import Settings
 from sparkify_dagster.warehouse import Platform
 from sparkify_dagster_tests.fixtures_dagster import THREE_DAYS
-from sparkify_dagster_tests.fixtures_warehouse import FEW_QUESTIONS
-
-pytestmark = pytest.mark.few_questions
+from sparkify_dagster_tests.fixtures_warehouse import FEW_QUESTIONS, bring_up_to_date
 
 SECOND = date(2018, 11, 2)
 STAGING = {"staging_events", "staging_songs"}
@@ -81,7 +78,7 @@ def test_a_job_materializes_what_it_selects_for_the_days_of_the_run(
     days: str,
 ) -> None:
     if name in ("dimensions", "analytics", "checks"):
-        assert runs.materialize(small_platform, small_instance, days=THREE_DAYS).ok
+        bring_up_to_date(small_platform)
     job = built.resolve_job_def(name)
     tags = DAYS[days]
     partition = tags.get("dagster/partition") if job.partitions_def else None

@@ -1,18 +1,21 @@
 """A process killed at any instant leaves the last good state, and the next run completes it."""
 
+import multiprocessing
 import random
 import shutil
-import signal
-import subprocess
-import sys
 import time
+import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import date
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
 
+from sparkify_dagster.settings import load_settings
 from sparkify_dagster.simulate import Simulation, write_lake
+from sparkify_dagster.warehouse import open_platform
 from sparkify_dagster_tests.fixtures_warehouse import (
     FEW_QUESTIONS,
     TABLES,
@@ -22,63 +25,75 @@ from sparkify_dagster_tests.fixtures_warehouse import (
     bring_up_to_date,
     make_platform,
     rows_of,
+    with_questions,
 )
-
-pytestmark = pytest.mark.few_questions
 
 KILLS = 50
 BEFORE = Simulation(date(2018, 11, 1), days=2, users=60, songs=200, events_per_day=1500, seed=3)
 AFTER = Simulation(date(2018, 11, 3), days=4, users=60, songs=260, events_per_day=1500, seed=4)
-CHILD = """
-import sys
-from pathlib import Path
-from sparkify_dagster.settings import load_settings
-from sparkify_dagster.warehouse import open_platform
-from sparkify_dagster_tests.fixtures_warehouse import (
-    FEW_QUESTIONS, bring_up_to_date, with_questions
-)
-platform = open_platform(load_settings(Path(sys.argv[1]), {}), with_questions(*FEW_QUESTIONS))
-import pyarrow.json, duckdb
-print("ready", flush=True)
-sys.stdin.read(1)
-bring_up_to_date(platform)
-print("done", flush=True)
-"""
+CATALOGUE = with_questions(*FEW_QUESTIONS)
 Fingerprint = tuple[object, ...]
 COMPARED = (*TABLES, *FEW_QUESTIONS)
 
 
-def spawn(platform: Platform) -> subprocess.Popen[bytes]:
-    """A process that has imported everything and waits for a byte to begin."""
-    command = [sys.executable, "-c", CHILD, str(platform.settings.config_file)]
-    root = Path(__file__).parents[1]
-    pipe = subprocess.PIPE
-    child = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, cwd=root)
-    assert child.stdout is not None
-    assert child.stdout.readline() == b"ready\n"
-    return child
+_NURSERY = multiprocessing.get_context("forkserver")
+_NURSERY.set_forkserver_preload(["duckdb", "pyarrow.json", __name__])
 
 
-def begin(child: subprocess.Popen[bytes]) -> None:
-    assert child.stdin is not None
-    child.stdin.write(b"x")
-    child.stdin.flush()
+class Child:
+    """A process of its own that brings a warehouse up to date once it is told to.
+
+    It is forked from one that has imported everything: a kill costs no imports.
+    """
+
+    def __init__(self, platform: Platform) -> None:
+        self._pipe, theirs = _NURSERY.Pipe()
+        self._process = _NURSERY.Process(target=_live, args=(platform.settings.config_file, theirs))
+        self._process.start()
+        theirs.close()
+        assert self._pipe.recv() == "ready"
+
+    def begin(self) -> None:
+        self._pipe.send("begin")
+
+    @property
+    def running(self) -> bool:
+        return self._process.is_alive()
+
+    def kill_after(self, seconds: float) -> str:
+        """What it had said when it was killed, so long after its beginning."""
+        self.begin()
+        time.sleep(seconds)
+        self._process.kill()
+        return self.end()
+
+    def end(self) -> str:
+        """The last that it said: "done", the traceback of an error, or nothing."""
+        self._process.join()
+        with suppress(EOFError):
+            return str(self._pipe.recv())
+        return ""
 
 
-def kill_after(child: subprocess.Popen[bytes], seconds: float) -> tuple[bytes, bytes]:
-    """What it had written when it was killed, so long after its beginning."""
-    begin(child)
-    time.sleep(seconds)
-    child.send_signal(signal.SIGKILL)
-    return child.communicate()
+def _live(config: Path, pipe: Connection) -> None:
+    platform = open_platform(load_settings(config, {}), CATALOGUE)
+    pipe.send("ready")
+    pipe.recv()
+    try:
+        bring_up_to_date(platform)
+    except BaseException:
+        pipe.send(traceback.format_exc())
+        raise
+    pipe.send("done")
 
 
 def fingerprints(platform: Platform, tables: Sequence[str] = COMPARED) -> dict[str, Fingerprint]:
     """Each table's count and the sum of the hashes of its rows, in no order."""
-    return {
-        table: rows_of(platform, f"SELECT COUNT(*), SUM(HASH(t)) FROM {table} AS t")[0]
-        for table in tables
-    }
+    with platform.warehouse.read(print) as session:
+        return {
+            table: session.fetch(f"SELECT COUNT(*), SUM(HASH(t)) FROM {table} AS t")[0]
+            for table in tables
+        }
 
 
 def assert_whole(
@@ -119,12 +134,12 @@ def test_a_process_killed_at_any_instant_leaves_whole_tables_and_the_next_run_co
     whole_run = time.monotonic() - started
     kills = moments = 0
     platform = restart(tmp_path, lakes[1])
-    child = spawn(platform)
+    child = Child(platform)
     while kills < KILLS:
-        out, errors = kill_after(child, dice.uniform(0, whole_run * 0.8))
-        assert not errors, errors.decode()
-        child = spawn(platform)  # starts up while this process looks
-        finished = b"done" in out
+        said = child.kill_after(dice.uniform(0, whole_run * 0.8))
+        assert said in ("", "done")
+        child = Child(platform)
+        finished = said == "done"
         kills += not finished
         found = fingerprints(platform)
         moments += found not in states
@@ -133,9 +148,8 @@ def test_a_process_killed_at_any_instant_leaves_whole_tables_and_the_next_run_co
             bring_up_to_date(platform)
             assert_same_rows(fingerprints(platform), states[1])
             platform = restart(tmp_path, lakes[1])
-    begin(child)
-    out, errors = child.communicate()
-    assert (out, errors) == (b"done\n", b"")
+    child.begin()
+    assert child.end() == "done"
     assert_same_rows(all_rows(platform), all_rows(new))
     assert moments > 3, "no kill hit a run halfway: the lake is too small for this machine"
 
@@ -159,8 +173,7 @@ def test_a_process_killed_while_it_makes_the_warehouse_leaves_one_that_opens(
     platform = make_platform(tmp_path / "killed", lakes[0])
     path = platform.settings.duckdb.path
     for _ in range(12):
-        child = spawn(platform)
-        kill_after(child, dice.uniform(0, 0.06))
+        Child(platform).kill_after(dice.uniform(0, 0.06))
         platform.status()
         if path.exists() and dice.random() < 0.7:
             path.unlink()

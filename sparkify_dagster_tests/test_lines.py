@@ -14,8 +14,6 @@ from sparkify_dagster.warehouse import lines as module
 from sparkify_dagster.warehouse.lines import LONGEST_LINE, line_batches
 from sparkify_dagster_tests.fixtures_warehouse import FolderLake, Platform, event, lines, rows_of
 
-pytestmark = pytest.mark.few_questions
-
 BOM = b"\xef\xbb\xbf"
 
 

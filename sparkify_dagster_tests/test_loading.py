@@ -32,8 +32,6 @@ from sparkify_dagster_tests.fixtures_warehouse import (
 from sparkify_dagster_tests.histories import everything_derived
 from sparkify_dagster_tests.test_parsing import BAD_LINES
 
-pytestmark = pytest.mark.few_questions
-
 SECOND = FIRST + timedelta(1)
 KEY = "2018/11/2018-11-01-events.json"
 

@@ -32,8 +32,6 @@ from sparkify_dagster_tests.histories import bookkeeping
 from sparkify_dagster_tests.standin import StandIn
 from sparkify_dagster_tests.test_parsing import BAD_LINES
 
-pytestmark = pytest.mark.few_questions
-
 LAX = {
     # A number, true or an object in a text column is its text.
     "true for a text", "a number for a text", "an object for a text", "an array for a text",

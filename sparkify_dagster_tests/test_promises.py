@@ -19,8 +19,6 @@ from sparkify_dagster_tests.fixtures_warehouse import (
 )
 from sparkify_dagster_tests.histories import DERIVED, Dice, Step, World, everything_derived
 
-pytestmark = pytest.mark.few_questions
-
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[Step]:

@@ -41,7 +41,7 @@ from sparkify_dagster_tests.redshift_grammar import problems_of_session
 from sparkify_dagster_tests.standin import StandIn
 from sparkify_dagster_tests.standin.server import _OPTIONS
 
-pytestmark = [pytest.mark.s3, pytest.mark.few_questions]
+pytestmark = pytest.mark.s3
 
 DAYS = [FIRST + timedelta(n) for n in range(3)]
 

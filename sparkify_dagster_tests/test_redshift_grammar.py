@@ -122,7 +122,7 @@ def test_what_the_platform_composes_is_redshift_sql(
     platform.refresh("songplays", days=(FIRST, FIRST), recompute=True)
     forget_user(platform, 1, run_id="test")
     platform.load("staging_events", days=None, reload=True, run_id="test")
-    for check in CATALOGUE.checks:
+    for check in platform.catalogue.checks:
         platform.run_check(check)
         platform.run_check(check, (FIRST, next_day))
     platform.status()

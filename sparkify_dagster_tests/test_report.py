@@ -34,8 +34,6 @@ from sparkify_dagster_tests.fixtures_warehouse import (
     song,
 )
 
-pytestmark = pytest.mark.few_questions
-
 THIRD = date(2018, 11, 3)
 HOSTILE = '</text></svg><script>alert("x")</script>'
 NAMES = ("Zoltrixia", "Quemblewick")
@@ -140,9 +138,7 @@ def test_it_loads_nothing_runs_nothing_and_keeps_text_as_text(
     titled = {"song": HOSTILE, "artist": f"A{HOSTILE}", "location": f"L{HOSTILE}"}
     folder_lake.put_events(FIRST, event(FIRST, **titled))
     folder_lake.put_songs("one", song())
-    load_all(platform)
-    for table in platform.catalogue.transforms:  # all questions, although two stand for all here
-        platform.refresh(table)
+    bring_up_to_date(platform)
     found = read_facts(platform)
     content = page(found, platform.catalogue.tables)
     seen = Reader(content)

@@ -15,7 +15,7 @@ from sparkify_dagster.report.writing import write_report
 from sparkify_dagster.simulate import Simulation, write_lake
 from sparkify_dagster_tests.fixtures_warehouse import bring_up_to_date, make_platform
 
-pytestmark = [pytest.mark.slow, pytest.mark.browser]
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.all_questions]
 
 PHONE = {"width": 360, "height": 740}
 DESK = {"width": 1280, "height": 900}

@@ -1,6 +1,5 @@
 """Roles: what each may do and may not, shown by people who log in to a real PostgreSQL."""
 
-import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from psycopg2 import sql
 
 from sparkify_dagster.warehouse import Platform, WarehouseError
 from sparkify_dagster.warehouse.base import Warehouse
-from sparkify_dagster.warehouse.catalogue import SQL_FOLDER, Catalogue, read_catalogue
+from sparkify_dagster.warehouse.catalogue import Catalogue, read_catalogue
 from sparkify_dagster.warehouse.roles import Roles, RolesError, role_statements, table_grants
 from sparkify_dagster.warehouse.schema import creations
 from sparkify_dagster_tests.fixtures_cli import Done, Project
@@ -20,21 +19,20 @@ from sparkify_dagster_tests.fixtures_engines import standin_environ
 from sparkify_dagster_tests.fixtures_lake import S3Endpoint
 from sparkify_dagster_tests.fixtures_standin import Connect
 from sparkify_dagster_tests.fixtures_warehouse import (
-    ANALYTICS,
+    FEW_QUESTIONS,
     FIRST,
     FolderLake,
     all_rows,
     assert_same_rows,
     bring_up_to_date,
     event,
+    few_questions_sql,
     make_platform,
     song,
 )
 from sparkify_dagster_tests.postgres_server import Database, PostgresServer
 from sparkify_dagster_tests.redshift_grammar import problems_of
 from sparkify_dagster_tests.standin import StandIn
-
-pytestmark = pytest.mark.few_questions
 
 STAR = {"songplays", "users", "user_levels", "songs", "artists", "time"}
 PASSWORD = "a-person's password, not shown"
@@ -150,7 +148,7 @@ def test_the_analyst_reads_the_star_and_the_analytics_and_nothing_else(granted: 
             readable.add(name)
         except psycopg2.errors.InsufficientPrivilege:
             pass
-    assert readable == STAR | set(ANALYTICS)
+    assert readable == STAR | set(FEW_QUESTIONS)
     assert len(granted.tables()) > len(readable)
 
 
@@ -308,7 +306,7 @@ def test_who_owned_the_tables_before_goes_on_as_an_owner(site: Site) -> None:
     site.run(f"GRANT CREATE ON SCHEMA public TO {app}")
     site.run(f"GRANT CREATE ON DATABASE {site.database.name} TO {app}")
     bring_up_to_date(site.platform(app))
-    assert site.sparkify("tables", "create", user=app).status == 0  # of the other questions too
+    assert site.sparkify("tables", "create", user=app).status == 0
     assert site.sparkify("tables", "grant", "--apply", *site.role_options).status == 0
     site.lake.put_events(FIRST, event(userId="5"), name="more")
     bring_up_to_date(site.platform(app), full=True)
@@ -444,7 +442,7 @@ def test_without_roles_nothing_is_granted(on_redshift: Warehouse) -> None:
 
 def changed_catalogue(folder: Path, file: str, old: str, new: str) -> Catalogue:
     """The platform's own with one file changed."""
-    shutil.copytree(SQL_FOLDER, folder / "sql")
+    few_questions_sql(folder / "sql")
     path = folder / "sql" / file
     text = path.read_text()
     assert old in text

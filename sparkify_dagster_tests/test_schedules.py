@@ -29,8 +29,6 @@ from sparkify_dagster_tests.fixtures_warehouse import (
 )
 from sparkify_dagster_tests.test_concurrency import held
 
-pytestmark = pytest.mark.few_questions
-
 NIGHT = datetime(2018, 11, 10, 4, tzinfo=UTC)
 
 

@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.s3, pytest.mark.slow]
 COMMANDS = [
     (0, ["run", "--debug"], {}),
     (0, ["run"], {}),
-    (0, ["run", "--full"], {}),
+    (0, ["run", "--full", "--select", "songplays"], {}),
     (0, ["query", "SELECT * FROM users"], {}),
     (1, ["query", "SELECT nothing FROM users", "--debug"], {}),
     (0, ["doctor"], {}),
@@ -90,7 +90,7 @@ def test_no_command_leaves_or_tells_a_secret(project: Project, tmp_path: Path) -
     processes: set[str] = set()
     with watched_processes(processes), told.open("w") as file:
         for status, command, environment in COMMANDS:
-            done = project.sparkify(*command, **environment)
+            done = project.process(*command, **environment)
             assert done.status == status, (command, done.out, done.err)
             file.write(done.out + done.err)
     assert any("sparkify" in line for line in processes)

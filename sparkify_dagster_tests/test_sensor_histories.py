@@ -31,8 +31,6 @@ from sparkify_dagster_tests.fixtures_warehouse import (
     song,
 )
 
-pytestmark = pytest.mark.few_questions
-
 DAYS = [FIRST + timedelta(n) for n in range(6)]
 
 

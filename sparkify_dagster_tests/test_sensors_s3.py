@@ -14,8 +14,6 @@ from sparkify_dagster_tests.fixtures_sensors import Daemon, lake_versions, loade
 from sparkify_dagster_tests.fixtures_warehouse import FIRST, event, lines, make_platform, rows_of
 from sparkify_dagster_tests.planted import SECRET_KEY
 
-pytestmark = pytest.mark.few_questions
-
 KEY = f"log_data/{FIRST:%Y/%m}/{FIRST}-events.json"
 
 

@@ -16,8 +16,6 @@ from sparkify_dagster_tests.fixtures_warehouse import (
     song,
 )
 
-pytestmark = pytest.mark.few_questions
-
 SECOND = FIRST + timedelta(1)
 THIRD = FIRST + timedelta(2)
 

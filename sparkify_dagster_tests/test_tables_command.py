@@ -14,7 +14,6 @@ from sparkify_dagster.commands.tables import complete
 from sparkify_dagster.settings import load_settings
 from sparkify_dagster.warehouse import Platform, WarehouseError, open_platform, schema
 from sparkify_dagster.warehouse.base import Session
-from sparkify_dagster.warehouse.catalogue import read_catalogue
 from sparkify_dagster.warehouse.schema import creations, schema_statements
 from sparkify_dagster.warehouse.server import ServerWarehouse
 from sparkify_dagster_tests.fixtures_cli import Done, Project
@@ -31,8 +30,6 @@ from sparkify_dagster_tests.fixtures_warehouse import (
 )
 from sparkify_dagster_tests.postgres_server import Database
 from sparkify_dagster_tests.redshift_grammar import problems_of
-
-pytestmark = pytest.mark.few_questions
 
 
 @dataclass(frozen=True)
@@ -87,7 +84,7 @@ class Place:
 def place(engine: EngineUnderTest, tmp_path: Path, folder_lake: FolderLake) -> Place:
     folder_lake.put_events(FIRST, event(), event(userId="2", itemInSession=1))
     folder_lake.put_songs("S1", song())
-    platform = engine.platform(tmp_path / "site", folder_lake.root, read_catalogue())
+    platform = engine.platform(tmp_path / "site", folder_lake.root)
     environ = dict(engine.environ)
     if engine.name != "duckdb":
         environ["SPARKIFY_WAREHOUSE_SCHEMA"] = platform.warehouse.schema

@@ -130,7 +130,7 @@ def test_days_are_loaded_from_s3_in_every_way_that_the_ui_has(
     assert days_with_rows(ui.project, "staging_events") == set(DAYS[:10])
     for day, content in bad.items():
         lake_in_s3.put_day(date.fromisoformat(day)).write_bytes(content)
-    chosen = ui.backfill([DAYS[10]], job="load_lake")
+    chosen = ui.backfill([DAYS[10]], job="load_lake", assets=TABLES)
     executed_again = ui.backfill_again(failing_range)
     for backfill, days in ((chosen, DAYS[10:11]), (executed_again, DAYS[11:14])):
         run = ui.only_run(backfill)
@@ -149,7 +149,7 @@ def spoiled(lake: SmallLake, day: str) -> bytes:
 
 
 def a_day_is_one_run(ui: RunningUi, day: str) -> None:
-    run = ui.finished(ui.launch(days=day))
+    run = ui.finished(ui.launch(day))
     assert run.status == "SUCCESS", ui.tail()
     assert days_with_rows(ui.project, "songplays") == {day}
     assert_shown_as_held(ui)
@@ -221,7 +221,7 @@ def test_sixteen_runs_requested_at_once_on_different_days_all_succeed(
 ) -> None:
     ui = ui_of_sixteen_days
     with ThreadPoolExecutor(16) as pool:
-        launched = list(pool.map(lambda day: ui.launch(days=day), DAYS))
+        launched = list(pool.map(ui.launch, DAYS))
     runs = [ui.finished(run_id, seconds=400) for run_id in launched]
     assert {run.status for run in runs} == {"SUCCESS"}, ui.tail()
     in_turn = sorted((run.started, run.ended) for run in runs)
@@ -238,11 +238,11 @@ def test_a_run_whose_process_is_killed_is_run_again_by_itself(empty_project: Pro
     project_in(empty_project.folder, DAYS[0], str(FIRST + timedelta(59)))
     write_lake(
         empty_project.lake,
-        Simulation(FIRST, days=60, users=100, songs=100, events_per_day=1500, seed=2),
+        Simulation(FIRST, days=60, users=60, songs=60, events_per_day=500, seed=2),
     )
     empty_project.environment.update(SPARKIFY_SENSORS_ENABLED="no", SPARKIFY_SCHEDULES_ENABLED="no")
     with running_ui(empty_project) as ui:
-        killed = ui.launch(days=DayRange(FIRST, FIRST + timedelta(59)))
+        killed = ui.launch(DayRange(FIRST, FIRST + timedelta(59)))
         ui.wait(lambda: worker_of(ui, killed), 60, "a process that executes the run")
         os.kill(worker_of(ui, killed), signal.SIGKILL)
         assert ui.finished(killed).status == "FAILURE"
