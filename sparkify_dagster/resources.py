@@ -48,9 +48,9 @@ def platform_resource(platform: Platform, observer: Observer) -> dg.ResourceDefi
 
 def _draws(platform: Platform, run: dg.DagsterRun | None) -> bool:
     """Whether a run makes a table that has a chart."""
-    chosen = run.asset_selection if run else None
+    chosen = run.asset_selection if run else None  # none, or an empty one, of a whole job
     drawn = platform.catalogue.tables_of(ANALYTICS)
-    return any(chosen is None or dg.AssetKey(table) in chosen for table in drawn)
+    return any(not chosen or dg.AssetKey(table) in chosen for table in drawn)
 
 
 def desk_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> Desk:

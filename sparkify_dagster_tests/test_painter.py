@@ -10,10 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
+from sparkify_dagster import resources, runs
 from sparkify_dagster.charts import drawing, painter
 from sparkify_dagster.charts.painter import NotDrawn, Painter
+from sparkify_dagster.warehouse import Platform
+from sparkify_dagster_tests.fixtures_dagster import THREE_DAYS
 from sparkify_dagster_tests.test_charts import found
 
 SPEC = {"data": {"values": []}, "mark": "bar"}
@@ -290,3 +294,17 @@ def test_what_vega_draws_unlike_itself_fails_no_run(
     picture = drawing.draw(CHART)
     assert picture.svg is None
     assert "not the SVG that Vega draws" in picture.words
+
+
+@pytest.mark.parametrize(("tables", "starts"), [(None, 1), (["staging_events"], 0)])
+def test_a_run_starts_it_at_its_beginning_if_it_makes_a_chart(
+    tables: list[str] | None,
+    starts: int,
+    small_platform: Platform,
+    small_instance: dg.DagsterInstance,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started: list[object] = []
+    monkeypatch.setattr(resources, "warm_up", lambda: started.append(None))
+    assert runs.materialize(small_platform, small_instance, days=THREE_DAYS, tables=tables).ok
+    assert len(started) == starts
