@@ -35,7 +35,7 @@ class Arrivals:
 
     `files` are the new and changed ones by day, those of an undated source under None, and
     `contents` has a mark of each day's. `behind` are derived tables that are not as their sources
-    are. `newest_day` is that of the log that was loaded; undated sources ask for it.
+    are. `newest_day` is that of the log that was loaded, if any was; undated sources ask for it.
     """
 
     source: Source
@@ -151,10 +151,10 @@ def _files(count: int) -> str:
     return f"{count:,} file{'' if count == 1 else 's'}"
 
 
-def _newest_day(platform: Platform) -> date:
-    """The newest day that is loaded; the first day of the platform where none is."""
+def _newest_day(platform: Platform) -> date | None:
+    """The newest day that is loaded; None where none is."""
     first, last = platform.partitions()
     dated = [name for name, source in platform.catalogue.sources.items() if source.dated]
     versions, _ = platform.recorded(dated, ledger.current_versions)
     days = (version.day for files in versions.values() for version in files.values())
-    return max((day for day in days if day and first <= day <= last), default=first)
+    return max((day for day in days if day and first <= day <= last), default=None)

@@ -151,9 +151,12 @@ def decide(
     history: History,
     settings: SensorSettings,
     now: float,
-    newest_day: date | None,
+    newest_day: date,
 ) -> Decision:
-    """What to ask for: whatever is not being loaded, not tried in vain too often or just now."""
+    """What to ask for: whatever is not being loaded, not tried in vain too often or just now.
+
+    What has no day is asked for together with `newest_day`.
+    """
     decision, due = Decision(), dict[Day, int]()
     for day, content in contents.items():
         attempt = history.of(day, content)
@@ -191,9 +194,9 @@ def _grouped(
     due: Mapping[Day, int],
     contents: Mapping[Day, str],
     loading: set[Day],
-    newest_day: date | None,
+    newest_day: date,
 ) -> list[Request]:
-    if None in due and newest_day:
+    if None in due:
         return [Request(DayRange(newest_day, newest_day), {None: contents[None]})]
     levels = {day: level for day, level in due.items() if day is not None}
     # A day that waits or is given up must not come along in the range of others.

@@ -160,7 +160,8 @@ class _Tick:
             # Their files were loaded, but a table after them failed.
             contents = history.unrepaired(self._platform.partitions()) | contents
         settings = self._platform.settings.sensors
-        return decide(contents, history, settings, self._clock(), found.newest_day)
+        newest_day = found.newest_day or self._platform.settings.partitions.first_day
+        return decide(contents, history, settings, self._clock(), newest_day)
 
     def _chain(self) -> list[str]:
         """The source's table, and all that depend on it."""
@@ -178,8 +179,12 @@ class _Tick:
         must not keep the days from being loaded.
         """
         catalogue, chain = self._platform.catalogue, self._chain()
-        if self._source.dated and request.attempt == 1 and found.behind.difference(chain):
+        others = found.behind.difference(chain)
+        if self._source.dated and request.attempt == 1 and others:
             return [*catalogue.sources, *catalogue.transforms]
+        if not self._source.dated and found.newest_day is None:
+            # No day was ever loaded, and perhaps none comes: the others are made, without rows.
+            return [*chain, *sorted(others)]
         return chain
 
     def _told(self, found: Arrivals, decision: Decision, seen: str) -> dg.SensorResult:
