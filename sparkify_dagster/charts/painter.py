@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from threading import Lock, Timer
+from threading import Event, Lock, Timer
 from typing import Any
 
 _PROGRAM = Path(__file__).with_name("vega.py")
@@ -53,18 +53,10 @@ class Painter:
         """
         question = json.dumps(spec).encode() + b"\n"
         with self._lock:
-            try:
-                process = self._started()
-            except OSError as error:
-                raise NotDrawn(f"its process cannot be started ({error}).") from error
-            try:
-                told = _ask(process, question, self._patience)
-            except BaseException:  # an interrupted question leaves its answer in the pipe
-                self.close()
-                raise
-            if not told.endswith(b"\n"):
-                self.close()
-                raise NotDrawn(f"its process ended, or took more than {self._patience:g} s.")
+            # One that died since it was asked last is seen by that; another is asked then.
+            told = self._told(question) or self._told(question)
+        if not told:
+            raise NotDrawn("its process ended.")
         found: dict[str, str] = json.loads(told)
         if "svg" not in found:
             raise NotDrawn(found["error"])
@@ -78,6 +70,24 @@ class Painter:
         process.kill()
         process.wait()
         _close_pipes(process)
+
+    def _told(self, question: bytes) -> bytes:
+        """The line that answers; nothing if the helper died over it."""
+        try:
+            process = self._started()
+        except OSError as error:
+            raise NotDrawn(f"its process cannot be started ({error}).") from error
+        try:
+            told, late = _ask(process, question, self._patience)
+        except BaseException:  # an interrupted question leaves its answer in the pipe
+            self.close()
+            raise
+        if told.endswith(b"\n"):
+            return told
+        self.close()
+        if late:
+            raise NotDrawn(f"it took more than {self._patience:g} s.")
+        return b""
 
     def _started(self) -> "subprocess.Popen[bytes]":
         if self._process and self._process.poll() is None:
@@ -107,13 +117,21 @@ class Painter:
             _close_pipes(process)
 
 
-def _ask(process: "subprocess.Popen[bytes]", question: bytes, patience: float) -> bytes:
-    """The line that answers; less than a line if the helper died, or was ended for being late."""
+def _ask(
+    process: "subprocess.Popen[bytes]", question: bytes, patience: float
+) -> tuple[bytes, bool]:
+    """The line that answers, less than a line if the helper ended; and whether it was too late."""
     assert process.stdin is not None
     assert process.stdout is not None
-    too_late = Timer(patience, process.kill)
-    too_late.daemon = True
-    too_late.start()
+    late = Event()
+
+    def give_up() -> None:
+        late.set()
+        process.kill()
+
+    waiting = Timer(patience, give_up)
+    waiting.daemon = True
+    waiting.start()
     told = bytearray()
     try:
         rest = memoryview(question)
@@ -124,8 +142,8 @@ def _ask(process: "subprocess.Popen[bytes]", question: bytes, patience: float) -
     except BrokenPipeError:
         pass
     finally:
-        too_late.cancel()
-    return bytes(told)
+        waiting.cancel()
+    return bytes(told), late.is_set()
 
 
 def _close_pipes(process: "subprocess.Popen[bytes]") -> None:
