@@ -1,5 +1,6 @@
 """Runs on a real instance and a real warehouse: what is recorded, shown, refused and kept."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -10,6 +11,9 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.execution.api import execute_run
+from dagster._core.loader import LoadingContextForTest
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from sparkify_dagster import runs
@@ -447,3 +451,23 @@ def test_a_run_whose_process_died_is_closed(small_instance: dg.DagsterInstance) 
         run_now = small_instance.get_run_by_id(run_id)
         assert run_now is not None
         assert (run_now.status is dg.DagsterRunStatus.FAILURE) == (tag in (gone, reborn))
+
+
+def test_checks_are_those_of_the_run_that_came_last_whichever_was_asked_for_first(
+    small_settings: Settings, small_platform: Platform, small_instance: dg.DagsterInstance
+) -> None:
+    job = build_definitions(small_settings, small_platform).resolve_job_def("load_lake")
+    asked = [
+        small_instance.create_run_for_job(job, tags={"dagster/partition": day.isoformat()})
+        for day in (FIRST, SECOND, LAST)
+    ]
+    for run in (asked[1], asked[2], asked[0]):
+        assert execute_run(InMemoryJob(job), run, small_instance).success
+    storage = small_instance.event_log_storage
+    for check in small_platform.catalogue.checks:
+        key = dg.AssetCheckKey(dg.AssetKey(check.table), check.name)
+        if check.table not in small_platform.catalogue.ledger_tables:
+            (newest,) = storage.get_latest_asset_check_execution_by_key([key]).values()
+            now = LoadingContextForTest(small_instance)
+            assert asyncio.run(newest.targets_latest_materialization(now)), (key, newest.run_id)
+            assert newest.status is SUCCEEDED, key

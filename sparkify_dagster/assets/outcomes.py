@@ -16,11 +16,16 @@ from dagster._core.events import (
     DagsterEventBatchMetadata,
     DagsterEventType,
 )
+from dagster._core.storage.asset_check_execution_record import (
+    COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES,
+)
 
 from sparkify_dagster.assets import describe, metadata
+from sparkify_dagster.resources import desk_of
 from sparkify_dagster.warehouse.reports import Check, CheckOutcome, Rows, Severity
 
 Context = dg.AssetExecutionContext | dg.AssetCheckExecutionContext
+_DONE = COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES
 _SEVERITIES = {
     Severity.ERROR: dg.AssetCheckSeverity.ERROR,
     Severity.WARN: dg.AssetCheckSeverity.WARN,
@@ -161,24 +166,43 @@ def _record(context: Context, evaluations: Sequence[dg.AssetCheckEvaluation]) ->
 def also_without_day(
     context: Context, results: Iterable[dg.AssetCheckResult]
 ) -> Iterator[dg.AssetCheckResult]:
-    """The results; what a run of one day found is also recorded without that day.
+    """The results, recorded so that the newest row of a check is of what ran last.
 
-    Dagster notes a day's result in the row that it made when the run was queued. Rows that another
-    run makes meanwhile are newer, and the checks of the asset would look as if they had not run.
+    Dagster notes a result in the row that it made when the run was queued. Rows that another run
+    makes meanwhile are newer, and the checks of the asset would look as if they had not run. So
+    what a run of one day found is also recorded without that day, in a row of its own; and what
+    has no day is recorded again where a run that was queued later has been there before.
     """
     told = list(results)
     if context.get_step_execution_context().has_partition_key:
-        _record(context, [_without_day(context, result) for result in told])
+        by_day = {(check.table, check.name) for check in _checks(context) if check.by_day}
+        of_days = [r for r in told if (_key(r).asset_key.to_user_string(), r.check_name) in by_day]
+        _record(context, [_without_day(context, result) for result in of_days])
     yield from told
+    storage = context.instance.event_log_storage
+    newest = storage.get_latest_asset_check_execution_by_key(list(map(_key, told)))
+    for result in told:
+        row = newest.get(_key(result))
+        if row and row.run_id != context.run.run_id and row.status in _DONE:
+            context.instance.report_runless_asset_event(_without_day(context, result))
+
+
+def _checks(context: Context) -> Sequence[Check]:
+    return desk_of(context).platform.catalogue.checks
+
+
+def _key(result: dg.AssetCheckResult) -> dg.AssetCheckKey:
+    if result.asset_key is None or result.check_name is None:
+        raise TypeError(f"{result} names no asset or no check")
+    return dg.AssetCheckKey(result.asset_key, result.check_name)
 
 
 def _without_day(context: Context, result: dg.AssetCheckResult) -> dg.AssetCheckEvaluation:
-    if result.asset_key is None or result.check_name is None:
-        raise TypeError(f"{result} names no asset or no check")
-    newest = context.instance.fetch_materializations(result.asset_key, limit=1).records
+    key = _key(result)
+    newest = context.instance.fetch_materializations(key.asset_key, limit=1).records
     return dg.AssetCheckEvaluation(
-        asset_key=result.asset_key,
-        check_name=result.check_name,
+        asset_key=key.asset_key,
+        check_name=key.name,
         passed=result.passed,
         severity=result.severity,
         description=result.description,
