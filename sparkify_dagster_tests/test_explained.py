@@ -107,7 +107,7 @@ def test_every_source_code_link_leads_to_its_place(graph: AssetGraph) -> None:
                 assert re.search(rf"(def|class) {name}\b", near)
     songs = graph.get(dg.AssetKey("songs")).metadata["dagster/code_references"].code_references
     labels = [reference.label for reference in songs]
-    assert labels == ["tables/songs.sql", "transforms/songs.sql", "derived_asset (derived.py)"]
+    assert labels == ["tables/songs.sql", "transforms/songs.sql", "derived_assets (derived.py)"]
 
 
 def test_every_kind_has_an_icon_in_the_ui(small_settings: Settings) -> None:

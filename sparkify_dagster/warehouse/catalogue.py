@@ -5,6 +5,7 @@ declaration. Nothing here knows a lake or a connection.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -70,19 +71,29 @@ class Catalogue:
         """The derived tables by the step of a run that makes them, in their order.
 
         Each has its own, but for the questions without days: they are small and many, and a step
-        costs more than most of them. One that a table with days reads has to come before that.
+        costs more than most of them. Only those share one that need the same other tables, for a
+        step is left out where any of those fails.
         """
-        before_days: set[str] = set()
-        for name in reversed(tuple(self.transforms)):
-            if self.is_daily(name) or name in before_days:
-                before_days.update(self.dependencies(name))
-        together = tuple(
+        needed: dict[str, frozenset[str]] = {}
+        for name in self.transforms:
+            direct = self.dependencies(name)
+            needed[name] = frozenset(direct).union(*(needed.get(n, ()) for n in direct))
+        by_days = [name for name in self.transforms if self.is_daily(name)]
+        before_days = frozenset[str]().union(*(needed[name] for name in by_days))
+        questions = [
             name
             for name in self.tables_of(ANALYTICS)
             if not self.is_daily(name) and name not in before_days
-        )
+        ]
+        others = {name: needed[name].difference(questions) for name in questions}
+        shared = Counter(others.values()).most_common(1)
+        together: list[str] = []
+        for name in questions:
+            first = needed[name].intersection(questions)
+            if others[name] == shared[0][0] and first <= set(together):
+                together.append(name)
         alone = {name: (name,) for name in self.transforms if name not in together}
-        return alone | ({QUESTIONS: together} if together else {})
+        return alone | ({QUESTIONS: tuple(together)} if together else {})
 
     def step_of(self, table: str) -> str:
         """The name of the step that makes a table: its own, but where several share one."""
