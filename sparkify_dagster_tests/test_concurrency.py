@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -201,6 +202,29 @@ def test_after_its_turn_a_run_lets_others_read_between_two_transactions(
         with held(path, "read"):
             pass
         write(platform)
+
+
+def test_between_two_turns_the_file_is_closed_for_longer_than_those_who_wait_pause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(duckdb_warehouse, "_TURN", 0)
+    moments: list[float] = []
+    connect = duckdb.connect
+
+    def look(*arguments: Any, **options: Any) -> duckdb.DuckDBPyConnection:
+        moments.append(time.monotonic())
+        return connect(*arguments, **options)
+
+    platform = make_platform(tmp_path, tmp_path)
+    with platform.warehouse.stay_open():
+        write(platform)
+        write(platform)
+        closed = time.monotonic()
+        assert opened(Path(platform.warehouse.location)) == 0
+        monkeypatch.setattr(duckdb, "connect", look)
+        write(platform)
+    longest_pause = duckdb_warehouse._LONGEST_PAUSE * 1.5
+    assert moments[0] - closed > longest_pause - 0.02
 
 
 def test_what_reads_or_rewrites_the_file_within_a_run_has_it_to_itself(tmp_path: Path) -> None:

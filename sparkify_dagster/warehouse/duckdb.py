@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _HOLDER = re.compile(r"PID (\d+)")
 _TURN = 2.0  # seconds for which a process that goes on writing may keep the others waiting
+_LONGEST_PAUSE = 0.05  # seconds between two looks of those who wait, more or less
+_GAP = 2 * _LONGEST_PAUSE  # in which each of them looks at least once
 _HEADERS = 3 * 4096  # bytes at the beginning of a file
 
 
@@ -54,6 +56,7 @@ class DuckDBWarehouse(Warehouse):
         self._stays = False
         self._kept: duckdb.DuckDBPyConnection | None = None
         self._kept_since = 0.0
+        self._others_until = 0.0
 
     @property
     def path(self) -> Path:
@@ -79,6 +82,7 @@ class DuckDBWarehouse(Warehouse):
             ) from error
         if not self.exists():
             self._create()
+        time.sleep(max(0.0, self._others_until - time.monotonic()))
         connection = self._connect(read_only=False, notify=notify)
         try:
             self._prepare(connection)
@@ -174,14 +178,15 @@ class DuckDBWarehouse(Warehouse):
         """Leave a connection beside the one that closes: the last to close closes the file.
 
         Opening it, and closing it with its checkpoint, takes 50 ms; a small transaction takes 3.
-        After a turn it is closed, so that other processes find a gap before it is opened again.
+        After a turn it is closed, for long enough that other processes find it so.
         """
         if self._kept is None and self._stays:
             # Not a cursor of the other: with that one gone, the file would be opened twice.
             self._kept = self._connect(read_only=False, notify=silent)
             self._kept_since = time.monotonic()
-        elif time.monotonic() - self._kept_since > _TURN:
+        elif self._kept and time.monotonic() - self._kept_since > _TURN:
             self._let_go()
+            self._others_until = time.monotonic() + _GAP
 
     def _let_go(self) -> None:
         if self._kept is not None:
@@ -212,7 +217,7 @@ class DuckDBWarehouse(Warehouse):
                 told = True
             # Jitter, so that two who wait do not knock at the same moments.
             time.sleep(pause * random.uniform(0.5, 1.5))
-            pause = min(pause * 1.5, 0.05)
+            pause = min(pause * 1.5, _LONGEST_PAUSE)
 
     def _config(self) -> dict[str, str | bool | int | float | list[str]]:
         config: dict[str, str | bool | int | float | list[str]] = {
