@@ -45,10 +45,16 @@ def sql(tmp_path: Path) -> Path:
     return folder
 
 
-def fail(sql: Path, table: str, columns: str) -> None:
-    check = sql / "checks" / table / "never.sql"
-    check.parent.mkdir(exist_ok=True)
-    check.write_text(NEVER.format(columns=columns, table=table))
+def run_failing(
+    settings: Settings, instance: dg.DagsterInstance, sql: Path, **columns: str
+) -> tuple[Platform, runs.RunResult]:
+    """A run in which these questions fail a check, which shows these columns of their rows."""
+    for table, shown in columns.items():
+        check = sql / "checks" / table / "never.sql"
+        check.parent.mkdir(exist_ok=True)
+        check.write_text(NEVER.format(columns=shown, table=table))
+    platform = open_platform(settings, read_catalogue(sql))
+    return platform, runs.materialize(platform, instance, days=THREE_DAYS)
 
 
 def materialized(instance: dg.DagsterInstance, platform: Platform) -> set[str]:
@@ -95,10 +101,8 @@ def test_a_question_that_a_table_with_days_reads_is_made_before_that_table(
 def test_questions_that_fail_keep_only_those_that_read_them_from_being_made(
     small_settings: Settings, small_instance: dg.DagsterInstance, sql: Path
 ) -> None:
-    fail(sql, "plays_per_level", "level")
-    fail(sql, "plays_per_weekday_hour", "weekday, hour")
-    platform = open_platform(small_settings, read_catalogue(sql))
-    done = runs.materialize(platform, small_instance, days=THREE_DAYS)
+    failing = {"plays_per_level": "level", "plays_per_weekday_hour": "weekday, hour"}
+    platform, done = run_failing(small_settings, small_instance, sql, **failing)
     assert set(done.failures) == {"plays_per_level", "plays_per_weekday_hour"}
     assert done.skipped == ("plays_per_hour",)
     assert "plays_per_week" in done.reports
@@ -111,10 +115,8 @@ def test_questions_that_fail_keep_only_those_that_read_them_from_being_made(
 def test_each_question_that_failed_is_told_by_its_name(
     small_settings: Settings, small_instance: dg.DagsterInstance, sql: Path
 ) -> None:
-    fail(sql, "plays_per_level", "level")
-    fail(sql, "plays_per_week", "monday")
-    platform = open_platform(small_settings, read_catalogue(sql))
-    done = runs.materialize(platform, small_instance, days=THREE_DAYS)
+    failing = {"plays_per_level": "level", "plays_per_week": "monday"}
+    platform, done = run_failing(small_settings, small_instance, sql, **failing)
     run = small_instance.get_run_by_id(done.run_id)
     assert run is not None
     reader = Reader(small_instance, Links("http://ui"), platform.catalogue, hide=str)

@@ -163,7 +163,7 @@ def _record(context: Context, evaluations: Sequence[dg.AssetCheckEvaluation]) ->
         )
 
 
-def also_without_day(
+def as_newest(
     context: Context, results: Iterable[dg.AssetCheckResult]
 ) -> Iterator[dg.AssetCheckResult]:
     """The results, recorded so that the newest row of a check is of what ran last.
@@ -175,9 +175,9 @@ def also_without_day(
     """
     told = list(results)
     if context.get_step_execution_context().has_partition_key:
-        by_day = {(check.table, check.name) for check in _checks(context) if check.by_day}
-        of_days = [r for r in told if (_key(r).asset_key.to_user_string(), r.check_name) in by_day]
-        _record(context, [_without_day(context, result) for result in of_days])
+        checks = desk_of(context).platform.catalogue.checks
+        by_day = {key_of(check) for check in checks if check.by_day}
+        _record(context, [_without_day(context, r) for r in told if _key(r) in by_day])
     yield from told
     storage = context.instance.event_log_storage
     newest = storage.get_latest_asset_check_execution_by_key(list(map(_key, told)))
@@ -187,8 +187,8 @@ def also_without_day(
             context.instance.report_runless_asset_event(_without_day(context, result))
 
 
-def _checks(context: Context) -> Sequence[Check]:
-    return desk_of(context).platform.catalogue.checks
+def key_of(check: Check) -> dg.AssetCheckKey:
+    return dg.AssetCheckKey(dg.AssetKey(check.table), check.name)
 
 
 def _key(result: dg.AssetCheckResult) -> dg.AssetCheckKey:

@@ -30,13 +30,11 @@ def publish(
     """Do the work on the selected tables, in this order; where only checks are, run those alone."""
     catalogue = desk_of(context).platform.catalogue
     wanted = {key.to_user_string() for key in context.selected_asset_keys}
-    chosen = {
-        (key.asset_key.to_user_string(), key.name) for key in context.selected_asset_check_keys
-    }
+    chosen = context.selected_asset_check_keys
     failures: dict[str, SparkifyError] = {}
     missing: set[str] = set()
     for table in tables:
-        checks = [c for c in catalogue.checks_of(table) if (table, c.name) in chosen]
+        checks = [c for c in catalogue.checks_of(table) if outcomes.key_of(c) in chosen]
         try:
             if not missing.isdisjoint(catalogue.dependencies(table)):
                 missing.add(table)
@@ -68,7 +66,7 @@ def _made(
         for other in _also(report):
             outcomes.record_elsewhere(context, other.outcomes)
         results = outcomes.results_of(told, checks)
-        yield from outcomes.also_without_day(context, results)
+        yield from outcomes.as_newest(context, results)
     except AuditFailedError as error:
         yield from _rolled_back(context, error, table, selected)
         desk.observer(Failed(table, error, error.outcomes))
@@ -98,7 +96,7 @@ def check_alone(
     if days:
         outcomes.record_days(context, found, list(days.days()))
     results = (outcomes.result(outcome) for outcome in found)
-    yield from outcomes.also_without_day(context, results)
+    yield from outcomes.as_newest(context, results)
     desk.observer(Checked(table, found))
 
 
@@ -164,7 +162,7 @@ def _rolled_back(
         )
         for outcome in own
     )
-    yield from outcomes.also_without_day(context, results)
+    yield from outcomes.as_newest(context, results)
 
 
 def failed_tables(failures: Mapping[str, SparkifyError]) -> dg.Failure:

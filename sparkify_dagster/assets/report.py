@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from sparkify_dagster.assets.describe import OWNERS, code_references
+from sparkify_dagster.assets.outcomes import key_of
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.report.facts import CheckLine, Facts, read_facts
 from sparkify_dagster.report.writing import beside_the_warehouse, write_report
@@ -69,7 +70,7 @@ def _figures(facts: Facts) -> str:
 def _checks(instance: dg.DagsterInstance, platform: Platform) -> Iterator[CheckLine]:
     """What the checks of rows came to when they last ran."""
     checks = [c for c in platform.catalogue.checks if not platform.compares_lake(c)]
-    keys = {dg.AssetCheckKey(dg.AssetKey(c.table), c.name): c for c in checks}
+    keys = {key_of(check): check for check in checks}
     found = instance.event_log_storage.get_latest_asset_check_execution_by_key(list(keys))
     for key, check in keys.items():
         record = found.get(key)

@@ -69,7 +69,7 @@ def _check(table: str, path: Path, pool: str | None) -> dg.AssetChecksDefinition
             desk.observer(Failed(name, error))
             raise dg.Failure(str(error), allow_retries=False) from None
         desk.observer(Checked(name, (outcome_of(verdict),)))
-        yield from outcomes.also_without_day(context, [_result(verdict)])
+        yield from outcomes.as_newest(context, [_result(verdict)])
 
     return run_check
 
