@@ -11,10 +11,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
+import pyarrow as pa
 import pytest
 
+from sparkify_dagster.warehouse.base import Session, StagedFile
 from sparkify_dagster.warehouse.duckdb import DuckDBSession
+from sparkify_dagster.warehouse.lines import line_batches
+from sparkify_dagster.warehouse.parsing import parse
 from sparkify_dagster.warehouse.reports import Value
+from sparkify_dagster.warehouse.schema import prepare
 from sparkify_dagster_tests.fixtures_warehouse import (
     DAILY_ANALYTICS,
     FIRST,
@@ -148,3 +153,26 @@ def test_one_more_day_scans_few_rows_of_a_long_history(
         and scan.statement != f"SELECT COUNT(*) FROM {scan.table}"
     }
     assert not too_much, "\n".join(map(str, too_much))
+
+
+def test_rows_that_are_written_do_not_stay_in_memory_until_the_commit(
+    tmp_path: Path, folder_lake: FolderLake
+) -> None:
+    platform = make_platform(tmp_path, folder_lake.root)
+    file = StagedFile("2018/11/2018-11-01-events.json", FIRST)
+    folder_lake.put_events(FIRST, event(FIRST))
+    listed = platform.lake("staging_events").list()
+    [lines] = line_batches(platform.lake("staging_events").read(listed), listed)
+    row = parse(platform.catalogue.rules_of("staging_events"), lines).rows
+    held = []
+
+    def load(session: Session) -> None:
+        prepare(session, platform.warehouse, platform.catalogue)
+        with session.staging(platform.catalogue.tables["staging_events"], [file]) as intake:
+            for _ in range(6):
+                intake.append(row.take([0] * 250_000))
+                held.append(pa.total_allocated_bytes())
+        assert session.count("SELECT COUNT(*) FROM staging_events") == 6 * 250_000
+
+    platform.warehouse.transact(load, print)
+    assert max(held[1:]) < 1.5 * min(held[1:])

@@ -67,7 +67,7 @@ class Intake(ABC):
     """How batches of parsed rows come into a staging table."""
 
     def encode(self, rows: "pa.Table") -> object:
-        """Make a batch ready for `append`; in another thread, while the one before is appended."""
+        """Make a batch ready for `append`; in other threads, while those before are appended."""
         return rows
 
     @abstractmethod

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from itertools import chain
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from sparkify_dagster.tables import Table
 from sparkify_dagster.warehouse.base import PARAMETER, WRITES, Intake, Session, StagedFile
@@ -27,6 +28,8 @@ _EXACT = re.compile(
 )
 _PAGE = 10_000  # rows as Python objects
 _BATCH = 100_000  # rows as Arrow columns
+_ROW_GROUP = 122_880  # rows that DuckDB compresses and writes together
+_GROUPS = 2  # in one INSERT: with more, parsing is what takes the time, and memory grows
 
 
 class DuckDBSession(Session):
@@ -139,7 +142,9 @@ class DuckDBSession(Session):
             }
         )
         with self.registered("staged_files", staged):
-            yield _DuckDBIntake(self, table)
+            intake = _DuckDBIntake(self, table)
+            yield intake
+            intake.finish()
 
     def _run(self, sql: str, params: Mapping[str, Value] | None) -> "duckdb.DuckDBPyConnection":
         if params is None:
@@ -149,11 +154,12 @@ class DuckDBSession(Session):
         return self._connection.execute(PARAMETER.sub(r"$\1", sql), values)
 
     @contextmanager
-    def registered(self, name: str, table: object) -> Iterator[None]:
+    def registered(self, name: str, table: "pa.Table") -> Iterator[None]:
         """Let statements of the block read an Arrow table by this name."""
         import duckdb
 
-        self._connection.register(name, table)
+        lent = _Lent(table)
+        self._connection.register(name, lent)
         try:
             yield
         except duckdb.Error:
@@ -161,14 +167,38 @@ class DuckDBSession(Session):
             with suppress(duckdb.Error):
                 self._connection.unregister(name)
             raise
+        finally:
+            lent.table = None
         self._connection.unregister(name)
 
 
+class _Lent:
+    """A table that a transaction reads for a while.
+
+    DuckDB holds what was registered until the transaction ends, also when the name is long taken
+    back: all rows of a load would stay in memory.
+    """
+
+    def __init__(self, table: "pa.Table") -> None:
+        self.table: pa.Table | None = table
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        if self.table is None:
+            raise LookupError("this table was lent to one statement, which has ended")
+        return self.table.__arrow_c_stream__(requested_schema)
+
+
 class _DuckDBIntake(Intake):
-    """Rows are read where they are, without a copy."""
+    """Rows go in by whole row groups, a few in one statement.
+
+    Each is then compressed and written at once by a thread of its own. Rows in other portions are
+    held in memory until the commit, which one thread writes (measured: 1.4 times the CPU, 2.2
+    times the time).
+    """
 
     def __init__(self, session: DuckDBSession, table: Table) -> None:
         self._session = session
+        self._waiting: list[pa.Table] = []
         names = ", ".join(table.column_names)
         self._statement = (
             f"INSERT INTO {table.name} ({names})\n"
@@ -176,5 +206,25 @@ class _DuckDBIntake(Intake):
         )
 
     def append(self, encoded: object) -> None:
-        with self._session.registered("parsed", encoded):
+        self._waiting.append(cast("pa.Table", encoded))
+        if sum(rows.num_rows for rows in self._waiting) >= _GROUPS * _ROW_GROUP:
+            self._insert(whole_groups=True)
+
+    def finish(self) -> None:
+        """Take the rows that are left."""
+        if self._waiting:
+            self._insert(whole_groups=False)
+
+    def _insert(self, *, whole_groups: bool) -> None:
+        import pyarrow as pa
+
+        rows = pa.concat_tables(self._waiting)
+        left = rows.num_rows % _ROW_GROUP if whole_groups else 0
+        end = rows.num_rows - left
+        self._waiting = [rows.slice(end)] if left else []
+        groups = [
+            rows.slice(start, min(_ROW_GROUP, end - start)).combine_chunks().to_batches()
+            for start in range(0, end, _ROW_GROUP)
+        ]
+        with self._session.registered("parsed", pa.Table.from_batches(chain(*groups), rows.schema)):
             self._session.execute(self._statement)

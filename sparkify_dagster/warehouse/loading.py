@@ -5,18 +5,19 @@ the audits. What a line must be is decided in parsing, which files are read in t
 """
 
 from collections import Counter, deque
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TypeVar
 
 from sparkify_dagster.errors import SparkifyError
-from sparkify_dagster.lake import Chunk, Lake, LakeFile
+from sparkify_dagster.lake import Lake, LakeFile
 from sparkify_dagster.lake.base import changed
 from sparkify_dagster.sources import Source
 from sparkify_dagster.warehouse import ledger
-from sparkify_dagster.warehouse.base import Intake, Session, StagedFile
+from sparkify_dagster.warehouse.base import Session, StagedFile
 from sparkify_dagster.warehouse.line_rules import LineRules
 from sparkify_dagster.warehouse.lines import LineBatch, line_batches
 from sparkify_dagster.warehouse.parsing import Parsed, Rejected, parse
@@ -25,9 +26,10 @@ from sparkify_dagster.warehouse.reports import FileReport
 from sparkify_dagster.warehouse.transforms import Dependents
 
 REASONS_TOLD = 3
-# Batches that wait for the engine: it never waits for a slow one, and few are in memory.
-_AHEAD = 2
+# Batches that are parsed at once: the engine never waits for a slow one, and few are in memory.
+_PARSERS = 2
 _T = TypeVar("_T")
+_U = TypeVar("_U")
 
 
 class TooManyRejectsError(SparkifyError):
@@ -151,19 +153,26 @@ def _stage(
     tally: _Tally,
 ) -> None:
     tally.lines.update({file.key: 0 for file in files})
-    # Closed in this order: first the thread that reads ahead, then what it reads from.
+
+    def parsed(batch: LineBatch) -> tuple[LineBatch, Parsed, object]:
+        lines = parse(load.rules, batch)
+        rows = without_forgotten(load.rules.table, lines.rows, load.forgotten)
+        return batch, lines, intake.encode(rows)
+
+    # Closed in this order: first the threads that work ahead, then what they read from.
     with (
         session.staging(load.rules.table, staged) as intake,
         closing(load.lake.read(files)) as chunks,
-        closing(_ahead(_parsed(load, chunks, files, intake))) as batches,
+        closing(_ahead(line_batches(chunks, files))) as cut,
+        closing(_mapped(parsed, cut)) as batches,
     ):
-        for batch, parsed, encoded in batches:
+        for batch, lines, encoded in batches:
             intake.append(encoded)
-            _quarantine(session, load, staged, parsed.rejected, tally)
-            for file, lines in batch.counts.items():
-                tally.lines[staged[file].key] += lines
-            for (file, key), lines in parsed.unknown_keys.items():
-                tally.unknown[staged[file].key, key] += lines
+            _quarantine(session, load, staged, lines.rejected, tally)
+            for file, number in batch.counts.items():
+                tally.lines[staged[file].key] += number
+            for (file, key), number in lines.unknown_keys.items():
+                tally.unknown[staged[file].key, key] += number
 
 
 def _quarantine(
@@ -192,24 +201,25 @@ def _quarantine(
             told.append(f"{file.key} line {line.line}: {line.reason}")
 
 
-def _parsed(
-    load: Load, chunks: Iterator[Chunk], files: Sequence[LakeFile], intake: Intake
-) -> Iterator[tuple[LineBatch, Parsed, object]]:
-    for batch in line_batches(chunks, files):
-        parsed = parse(load.rules, batch)
-        rows = without_forgotten(load.rules.table, parsed.rows, load.forgotten)
-        yield batch, parsed, intake.encode(rows)
-
-
 def _ahead(items: Iterator[_T]) -> Generator[_T, None, None]:
-    """The same items, made ready while the engine works on those before."""
-    from concurrent.futures import ThreadPoolExecutor
-
+    """The same items, the next one made ready while this one is worked on."""
     with ThreadPoolExecutor(1, thread_name_prefix="lines") as pool:
-        coming = deque(pool.submit(next, items, None) for _ in range(_AHEAD))
-        while (item := coming.popleft().result()) is not None:
-            coming.append(pool.submit(next, items, None))
+        coming = pool.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = pool.submit(next, items, None)
             yield item
+
+
+def _mapped(work: Callable[[_T], _U], items: Iterator[_T]) -> Generator[_U, None, None]:
+    """What becomes of the items, in their order, made while the engine works on those before."""
+    with ThreadPoolExecutor(_PARSERS, thread_name_prefix="parsing") as pool:
+        coming: deque[Future[_U]] = deque()
+        for item in items:
+            coming.append(pool.submit(work, item))
+            if len(coming) > _PARSERS:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()
 
 
 def _refuse_too_many(session: Session, load: Load, loaded: Loaded, tally: _Tally) -> None:
