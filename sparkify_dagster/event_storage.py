@@ -7,12 +7,11 @@ here decides what is recorded.
 
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dagster import EventLogEntry
 from dagster._core.event_api import EventHandlerFn
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorageWatchdog
@@ -22,6 +21,8 @@ from sqlalchemy import create_engine
 from sqlalchemy.event import listen
 from sqlalchemy.pool import StaticPool
 from watchdog.observers import Observer
+
+from sparkify_dagster.event_batches import BatchWritingEventLog
 
 if TYPE_CHECKING:
     from sqlite3 import Connection as SQLiteConnection
@@ -63,12 +64,12 @@ class BatchingSqliteStorage(DagsterSqliteStorage):
         return cls.from_local(config_value["base_dir"], inst_data)
 
 
-class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
+class BatchingSqliteEventLogStorage(BatchWritingEventLog):
     """The stock storage opens each SQLite file anew, and commits twice, for every event.
 
-    Here a file stays open between events (no transaction does), and the events of a batch, which
-    Dagster makes of a range's daily events, share one transaction per file. Other processes wait
-    for a batch as they wait for an event: SQLite's busy time-out.
+    Here a file stays open between events (no transaction does), and the events of a batch share
+    one transaction per file. Other processes wait for a batch as they wait for an event: SQLite's
+    busy time-out.
     """
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
@@ -87,11 +88,6 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
         config_value: "Mapping[str, str] | SqliteStorageConfig",
     ) -> "BatchingSqliteEventLogStorage":
         return cls(inst_data=inst_data, base_dir=config_value["base_dir"])
-
-    def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
-        with self._connect(events[0].run_id), self._connect(_INDEX_SHARD):
-            for event in events:
-                self.store_event(event)
 
     def has_table(self, table_name: str) -> bool:
         # asked once for every check event; a table that was there once stays

@@ -1,19 +1,23 @@
 """The home folder: made once, never changed after, safe to make twice at once."""
 
 import os
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pytest
+from dagster import DagsterEventType
 from dagster._core.instance.ref import InstanceRef
-from dagster._core.storage.event_log import ConsolidatedSqliteEventLogStorage
-from dagster_shared.check import ParameterCheckError
+from dagster._core.storage.event_log import (
+    ConsolidatedSqliteEventLogStorage,
+    SqliteEventLogStorage,
+)
 from dagster_shared.serdes import deserialize_value, serialize_value
 
 from sparkify_dagster import runs
@@ -23,6 +27,8 @@ from sparkify_dagster.settings import Settings
 from sparkify_dagster.warehouse import Platform
 from sparkify_dagster_tests.fixtures_dagster import THREE_DAYS
 
+# Columns that say when a row was written.
+MOMENTS = ("create_timestamp", "migration_completed")
 OPEN = """
 import sys
 from dataclasses import replace
@@ -145,15 +151,83 @@ def test_the_stock_storage_reads_every_event_that_was_written_in_batches(
         assert run.status is dg.DagsterRunStatus.SUCCESS
 
 
-def test_a_batch_that_fails_leaves_nothing_behind(small_instance: dg.DagsterInstance) -> None:
+def test_a_batch_leaves_the_same_rows_as_its_events_one_by_one(
+    small_platform: Platform,
+    small_settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    batches: list[list[dg.EventLogEntry]] = []
+    store = BatchingSqliteEventLogStorage.store_event_batch
+
+    def noting(self: BatchingSqliteEventLogStorage, events: list[dg.EventLogEntry]) -> None:
+        batches.append(list(events))
+        store(self, events)
+
+    monkeypatch.setattr(BatchingSqliteEventLogStorage, "store_event_batch", noting)
+    with open_instance(small_settings) as instance:
+        runs.materialize(small_platform, instance, days=THREE_DAYS)
+        runs.materialize(small_platform, instance, days=THREE_DAYS, reload=True)
+    monkeypatch.undo()
+    kinds = {event.dagster_event_type for batch in batches for event in batch}
+    assert {kind.name for kind in kinds if kind} >= {
+        "ASSET_CHECK_EVALUATION",
+        "ASSET_CHECK_EVALUATION_PLANNED",
+        "ASSET_MATERIALIZATION",
+        "ASSET_MATERIALIZATION_PLANNED",
+    }
+    evaluations = [
+        event
+        for batch in batches
+        for event in batch
+        if event.dagster_event_type is DagsterEventType.ASSET_CHECK_EVALUATION
+    ]
+    # What no run does: outcomes without a plan, the same check twice, and without a run.
+    batches += [[e._replace(run_id="unplanned") for e in evaluations[:4]] * 2]
+    batches += [[e._replace(run_id="") for e in evaluations[:4]]]
+    together = BatchingSqliteEventLogStorage(str(tmp_path / "together"))
+    alone = SqliteEventLogStorage(str(tmp_path / "alone"))
+    for batch in batches:
+        together.store_event_batch(batch)
+        for event in batch:
+            alone.store_event(event)
+    assert all_rows(tmp_path / "together") == all_rows(tmp_path / "alone")
+
+
+def all_rows(folder: Path) -> dict[tuple[str, str], list[tuple[object, ...]]]:
+    """Of every table of every SQLite file, without the moments at which rows were written."""
+    found = {}
+    for path in sorted(folder.glob("*.db")):
+        with closing(sqlite3.connect(path)) as connection:
+            tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            for (table,) in tables.fetchall():
+                columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+                kept = ", ".join(f'"{name}"' for name in columns if name not in MOMENTS)
+                rows = connection.execute(f"SELECT {kept} FROM {table}").fetchall()
+                found[path.name, table] = sorted(rows, key=repr)
+    return found
+
+
+def test_a_batch_that_fails_leaves_nothing_behind(
+    small_platform: Platform, small_instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
     storage = small_instance.event_log_storage
     assert isinstance(storage, BatchingSqliteEventLogStorage)
-    small_instance.report_engine_event("before", job_name="load_lake", run_id="a-run")
-    (event,) = storage.get_logs_for_run("a-run")
-    batch: list[Any] = [event, "no event"]
-    with pytest.raises(ParameterCheckError):
-        storage.store_event_batch(batch)
-    assert storage.get_logs_for_run("a-run") == [event]
+    run_id = runs.materialize(small_platform, small_instance, days=THREE_DAYS).run_id
+    before = all_rows(Path(storage._base_dir))
+    evaluations = [
+        event
+        for event in storage.get_logs_for_run(run_id)
+        if event.dagster_event_type is DagsterEventType.ASSET_CHECK_EVALUATION
+    ]
+
+    def fail(*_: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(storage, "_note_evaluations", fail)
+    with pytest.raises(OSError, match="disk full"):
+        storage.store_event_batch(evaluations)
+    assert all_rows(Path(storage._base_dir)) == before
 
 
 def wait_for(what: Callable[[], bool], seconds: float = 10) -> bool:
