@@ -559,7 +559,12 @@ def test_a_large_body_that_breaks_off_goes_on_where_it_was(fake_s3: FakeS3, rang
     fake_s3.objects["log_data/larger.json"] = data + data
     lake = faulty(fake_s3, Patience(backoff=0.01, retries=3))
     files = lake.list()
-    fake_s3.get_faults.append(breaks_off(data[: CHUNK_BYTES + 9], len(data), of=data))
+
+    def breaks(handler: Handler) -> None:  # whichever of the two is asked for first
+        body = fake_s3.objects[handler.path.removeprefix("/bucket/")]
+        breaks_off(body[: CHUNK_BYTES + 9], len(body), of=body)(handler)
+
+    fake_s3.get_faults.append(breaks)
     assert contents(lake, files) == {"large.json": data, "larger.json": data + data}
 
 
