@@ -98,16 +98,10 @@ class BatchWritingEventLog(SqliteEventLogStorage):
 
     def _note_evaluations(self, index: "Connection", run_id: str, batch: Sequence[_Stored]) -> None:
         """Note outcomes of checks: in the row that was planned for one, else in a new row."""
-        table = AssetCheckExecutionsTable
-        found = select(table.c.asset_key, table.c.check_name, table.c.partition, table.c.id)
-        planned = {
-            (asset, name, day): row_id
-            for asset, name, day, row_id in index.execute(found.where(table.c.run_id == run_id))
-            if run_id
-        }
+        evaluations = [cast(AssetCheckEvaluation, _told(stored)) for stored in batch]
+        planned = _planned(index, run_id, evaluations) if run_id else {}
         changes, new = [], dict[object, dict[str, Any]]()
-        for stored in batch:
-            evaluation = cast(AssetCheckEvaluation, _told(stored))
+        for stored, evaluation in zip(batch, evaluations, strict=True):
             target = evaluation.target_materialization_data
             outcome = _outcome(
                 stored,
@@ -121,10 +115,10 @@ class BatchWritingEventLog(SqliteEventLogStorage):
             else:  # the later of two outcomes of a check stands; without a run each does
                 new[key if run_id else stored.id] = of_check | {"run_id": run_id} | outcome
         if changes:
-            at = table.update().where(table.c.id == bindparam("planned_id"))
-            index.execute(at, changes)
+            at = AssetCheckExecutionsTable.c.id == bindparam("planned_id")
+            index.execute(AssetCheckExecutionsTable.update().where(at), changes)
         if new:
-            index.execute(table.insert(), list(new.values()))
+            index.execute(AssetCheckExecutionsTable.insert(), list(new.values()))
 
     def _has_asset_key_col_on_connection(self, conn: "Connection", column_name: str) -> bool:
         # asked for every event of an asset, by looking at all columns; a migration adds some
@@ -133,6 +127,20 @@ class BatchWritingEventLog(SqliteEventLogStorage):
                 return False
             self._seen_columns.add(column_name)
         return True
+
+
+def _planned(
+    index: "Connection", run_id: str, evaluations: Sequence[AssetCheckEvaluation]
+) -> dict[tuple[str | None, ...], int]:
+    """The rows that a run has for these checks, by asset, check and day."""
+    columns = AssetCheckExecutionsTable.c
+    # By assets and names as well: only with these is there an index, and the table is long.
+    found = select(columns.asset_key, columns.check_name, columns.partition, columns.id).where(
+        columns.asset_key.in_({evaluation.asset_key.to_string() for evaluation in evaluations}),
+        columns.check_name.in_({evaluation.check_name for evaluation in evaluations}),
+        columns.run_id == run_id,
+    )
+    return {(asset, name, day): row for asset, name, day, row in index.execute(found)}
 
 
 def _is_of(stored: _Stored, kinds: Collection[DagsterEventType]) -> bool:
