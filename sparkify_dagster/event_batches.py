@@ -4,7 +4,7 @@ Dagster makes batches of what a run plans and of the daily events of a range. No
 file.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -52,10 +52,10 @@ class BatchWritingEventLog(SqliteEventLogStorage):
                 self._note_evaluations(index, run_id, self._insert(run, index, events))
             elif kinds <= {*ASSET_EVENTS, DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED}:
                 batch = self._insert(run, index, events)
-                self._note_asset_events(index, [s for s in batch if _is_of(s, ASSET_EVENTS)])
-                self._note_planned_checks(
-                    index, [s for s in batch if _is_of(s, ASSET_CHECK_EVENTS)]
-                )
+                of_assets = [s for s in batch if s.event.dagster_event_type in ASSET_EVENTS]
+                of_checks = [s for s in batch if s.event.dagster_event_type in ASSET_CHECK_EVENTS]
+                self._note_asset_events(index, of_assets)
+                self._note_planned_checks(index, run_id, of_checks)
             else:
                 for event in events:
                     self.store_event(event)
@@ -80,7 +80,9 @@ class BatchWritingEventLog(SqliteEventLogStorage):
         for event, _, number in sorted(latest.values(), key=attrgetter("id")):
             self._store_asset_event(index, event, number)
 
-    def _note_planned_checks(self, index: "Connection", batch: Sequence[_Stored]) -> None:
+    def _note_planned_checks(
+        self, index: "Connection", run_id: str, batch: Sequence[_Stored]
+    ) -> None:
         """Make a row for each check of each day."""
         rows = []
         subset, days = None, list[str]()
@@ -92,7 +94,7 @@ class BatchWritingEventLog(SqliteEventLogStorage):
                 days = list(subset.get_partition_keys())
             outcome = _outcome(stored, execution_status=_State.PLANNED.value)
             for day in days if planned.partitions_subset else [None]:
-                rows.append(_of_check(planned, day) | {"run_id": stored.event.run_id} | outcome)
+                rows.append(_of_check(planned, day) | {"run_id": run_id} | outcome)
         if rows:
             index.execute(AssetCheckExecutionsTable.insert(), rows)
 
@@ -141,10 +143,6 @@ def _planned(
         columns.run_id == run_id,
     )
     return {(asset, name, day): row for asset, name, day, row in index.execute(found)}
-
-
-def _is_of(stored: _Stored, kinds: Collection[DagsterEventType]) -> bool:
-    return stored.event.dagster_event_type in kinds
 
 
 def _told(stored: _Stored) -> object:

@@ -166,8 +166,9 @@ def test_a_batch_leaves_the_same_rows_as_its_events_one_by_one(
 
     monkeypatch.setattr(BatchingSqliteEventLogStorage, "store_event_batch", noting)
     with open_instance(small_settings) as instance:
-        runs.materialize(small_platform, instance, days=THREE_DAYS)
+        run_id = runs.materialize(small_platform, instance, days=THREE_DAYS).run_id
         runs.materialize(small_platform, instance, days=THREE_DAYS, reload=True)
+        of_every_kind = instance.all_logs(run_id)
     monkeypatch.undo()
     kinds = {event.dagster_event_type for batch in batches for event in batch}
     assert {kind.name for kind in kinds if kind} >= {
@@ -182,7 +183,9 @@ def test_a_batch_leaves_the_same_rows_as_its_events_one_by_one(
         for event in batch
         if event.dagster_event_type is DagsterEventType.ASSET_CHECK_EVALUATION
     ]
-    # What no run does: outcomes without a plan, the same check twice, and without a run.
+    # What no run does: a batch of every kind of event, outcomes without a plan, the same check
+    # twice, and without a run.
+    batches += [[e._replace(run_id="every-kind") for e in of_every_kind]]
     batches += [[e._replace(run_id="unplanned") for e in evaluations[:4]] * 2]
     batches += [[e._replace(run_id="") for e in evaluations[:4]]]
     together = BatchingSqliteEventLogStorage(str(tmp_path / "together"))
@@ -228,6 +231,27 @@ def test_a_batch_that_fails_leaves_nothing_behind(
     with pytest.raises(OSError, match="disk full"):
         storage.store_event_batch(evaluations)
     assert all_rows(Path(storage._base_dir)) == before
+
+
+def test_a_mixed_batch_that_fails_leaves_nothing_behind(
+    small_instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = small_instance.event_log_storage
+    assert isinstance(storage, BatchingSqliteEventLogStorage)
+    small_instance.report_engine_event("before", job_name="load_lake", run_id="a-run")
+    (event,) = storage.get_logs_for_run("a-run")
+    no_event = event._replace(job_name="another")
+    store = storage.store_event
+
+    def refuse(stored: dg.EventLogEntry) -> None:
+        if stored is no_event:
+            raise OSError("disk full")
+        store(stored)
+
+    monkeypatch.setattr(storage, "store_event", refuse)
+    with pytest.raises(OSError, match="disk full"):
+        storage.store_event_batch([event, no_event])
+    assert storage.get_logs_for_run("a-run") == [event]
 
 
 def wait_for(what: Callable[[], bool], seconds: float = 10) -> bool:

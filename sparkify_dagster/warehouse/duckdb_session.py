@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
-from itertools import chain
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from sparkify_dagster.tables import Table
@@ -221,10 +220,11 @@ class _DuckDBIntake(Intake):
         rows = pa.concat_tables(self._waiting)
         left = rows.num_rows % _ROW_GROUP if whole_groups else 0
         end = rows.num_rows - left
-        self._waiting = [rows.slice(end)] if left else []
+        self._waiting = [rows[end:]] if left else []
         groups = [
-            rows.slice(start, min(_ROW_GROUP, end - start)).combine_chunks().to_batches()
+            batch
             for start in range(0, end, _ROW_GROUP)
+            for batch in rows[start : min(start + _ROW_GROUP, end)].combine_chunks().to_batches()
         ]
-        with self._session.registered("parsed", pa.Table.from_batches(chain(*groups), rows.schema)):
+        with self._session.registered("parsed", pa.Table.from_batches(groups, rows.schema)):
             self._session.execute(self._statement)

@@ -21,7 +21,6 @@ BATCH_BYTES = 8 << 20
 # Redshift's limit for one JSON object, so that every engine quarantines the same lines.
 LONGEST_LINE = 4 << 20
 _BLOCK = 1 << 20
-_COUNTED = 1 << 18
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -160,8 +159,8 @@ def count_byte(data: bytes | memoryview, byte: bytes) -> int:
     import numpy as np
 
     text = np.frombuffer(data, dtype=np.uint8)
-    blocks = range(0, len(text), _COUNTED)
-    return sum(int(np.count_nonzero(text[b : b + _COUNTED] == ord(byte))) for b in blocks)
+    blocks = range(0, len(text), _BLOCK)
+    return sum(int(np.count_nonzero(text[b : b + _BLOCK] == ord(byte))) for b in blocks)
 
 
 def line_batches(

@@ -105,7 +105,7 @@ class _Parser:
         before_end = data[batch.ends - 2]
         last = np.where(before_end == ord("\r"), data[np.maximum(batch.ends - 3, 0)], before_end)
         doubtful: Mask = (data[batch.starts] != ord("{")) | (last != ord("}"))
-        if not batch.data.isascii():
+        if not _is_utf8(batch.data):
             self._mark_invalid_text(doubtful)
         self._mark_crowded(doubtful)
         self._mark_long(doubtful)
@@ -143,8 +143,6 @@ class _Parser:
     def _mark_invalid_text(self, doubtful: "Mask") -> None:
         import numpy as np
 
-        if _is_utf8(self.batch.data):
-            return
         start = 0
         while True:
             try:
