@@ -119,7 +119,7 @@ class RedshiftClient:
             try:
                 results = [self._execute(cursor, query, fetch_results) for query in queries]
                 connection.commit()
-            except BaseException as error:
+            except BaseException as error:  # whatever ended it, nothing stays half done
                 _roll_back(connection)
                 if error_callback is not None and isinstance(error, Exception):
                     try:

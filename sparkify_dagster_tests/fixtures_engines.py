@@ -56,7 +56,7 @@ def engine_database(postgres_server: PostgresServer) -> Iterator[Database]:
 def standin_environ(standin: StandIn, endpoint: S3Endpoint) -> dict[str, str]:
     """The variables that point the platform to Redshift's stand-in."""
     (endpoint.root / SCRATCH).mkdir(exist_ok=True)
-    return standin.environ() | {"SPARKIFY_S3_SCRATCH": f"s3://{SCRATCH}/work"}
+    return standin.environ() | {"SPARKIFY_S3_SCRATCH": f"s3://{SCRATCH}/copies"}
 
 
 @contextmanager

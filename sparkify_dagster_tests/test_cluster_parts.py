@@ -101,7 +101,7 @@ def test_a_star_in_a_prefix_opens_nothing() -> None:
 
 
 def test_a_whole_bucket_is_listed_without_a_condition() -> None:
-    _, listing = policy([Place("b", "x"), Place("b", "")], "aws-cn")["Statement"]  # type: ignore[misc]
+    _, listing = policy([Place("b", "x"), Place("b", "")], "aws-cn")["Statement"]  # type: ignore[misc]  # typed as any JSON, is a list
     assert listing == {
         "Effect": "Allow",
         "Action": "s3:ListBucket",

@@ -300,8 +300,8 @@ def test_redshift_is_asked_whether_its_role_reads_the_scratch_prefix(
 ) -> None:
     done = diagnosis(on_redshift)
     assert done.status == 0, done.out
-    assert "✓ scratch: s3://scratch/work can be written to" in done.out
-    assert "✓ S3 access: Redshift reads s3://scratch/work/" in done.out
+    assert "✓ scratch: s3://scratch/copies can be written to" in done.out
+    assert "✓ S3 access: Redshift reads s3://scratch/copies/" in done.out
     assert "with the role default" in done.out
     assert [path for path in (s3_endpoint.root / "scratch").rglob("*") if path.is_file()] == []
     copies = [s for s in standin.statements if s.text.startswith("COPY sparkify_probe")]
@@ -347,7 +347,7 @@ def test_a_role_that_is_not_attached(on_redshift: Project, standin: StandIn) -> 
 def test_a_role_that_may_not_read_there(on_redshift: Project, standin: StandIn) -> None:
     with_access(standin, roles={"default": ("s3://doctors/",)})
     said = failure(on_redshift)
-    assert said.startswith("S3 access: the role default may not read s3://scratch/work/")
+    assert said.startswith("S3 access: the role default may not read s3://scratch/copies/")
     assert "s3:GetObject" in said
 
 

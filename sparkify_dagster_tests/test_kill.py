@@ -81,7 +81,7 @@ def _live(config: Path, pipe: Connection) -> None:
     pipe.recv()
     try:
         bring_up_to_date(platform)
-    except BaseException:
+    except BaseException:  # the parent shows it, whatever it is
         pipe.send(traceback.format_exc())
         raise
     pipe.send("done")

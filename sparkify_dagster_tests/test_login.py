@@ -74,7 +74,7 @@ def test_credentials_show_no_password_and_do_not_change() -> None:
     credentials = Credentials("someone", PASSWORD)
     assert PASSWORD not in f"{credentials} {credentials!r} {[credentials]}"
     with pytest.raises(FrozenInstanceError):
-        credentials.password = "x"  # type: ignore[misc]
+        credentials.password = "x"  # type: ignore[misc]  # that it is frozen is what is tested
 
 
 def test_a_password_is_that_of_the_settings(login: Login) -> None:

@@ -113,7 +113,7 @@ class EmailNotifier:
         try:
             if settings.smtp_tls is SmtpTls.STARTTLS:
                 server.starttls(context=_tls(settings))
-        except BaseException:
+        except BaseException:  # an interruption, too, must not leave the connection open
             server.close()
             raise
         return server

@@ -159,4 +159,4 @@ def _equal(a: Compared, b: Compared, tolerance: Decimal | None) -> bool:
 
 def _order(row: Row) -> tuple[tuple[int, Compared], ...]:
     """A sort key: behind what has an order NaN, and NULL behind everything."""
-    return tuple((2, 0) if v is None else (0, v) if v == v else (1, 0) for v in row)  # noqa: PLR0124
+    return tuple((2, 0) if v is None else (0, v) if v == v else (1, 0) for v in row)  # noqa: PLR0124 - only NaN is not itself
