@@ -19,7 +19,8 @@ from sparkify_dagster_tests.postgres_server import Database, PostgresServer
 from sparkify_dagster_tests.standin import StandIn
 
 ENGINES = ("duckdb", "postgres", "redshift")
-SCRATCH = "scratch"
+SCRATCH = "scratch/copies"
+"""The bucket and prefix of what the stand-in copies."""
 _numbers = itertools.count(1)
 
 
@@ -55,8 +56,8 @@ def engine_database(postgres_server: PostgresServer) -> Iterator[Database]:
 
 def standin_environ(standin: StandIn, endpoint: S3Endpoint) -> dict[str, str]:
     """The variables that point the platform to Redshift's stand-in."""
-    (endpoint.root / SCRATCH).mkdir(exist_ok=True)
-    return standin.environ() | {"SPARKIFY_S3_SCRATCH": f"s3://{SCRATCH}/copies"}
+    (endpoint.root / SCRATCH).mkdir(parents=True, exist_ok=True)
+    return standin.environ() | {"SPARKIFY_S3_SCRATCH": f"s3://{SCRATCH}"}
 
 
 @contextmanager

@@ -180,7 +180,8 @@ def bad_data(check: Check) -> list[str]:
         ]
     if check.name == "unique_key":
         where = f"WHERE {ON_DAY}" if check.by_day else ""
-        return [f"INSERT INTO {table.name} SELECT * FROM {table.name} {where} LIMIT 1"]
+        first = f"ORDER BY {', '.join(table.primary_key)} LIMIT 1"
+        return [f"INSERT INTO {table.name} SELECT * FROM {table.name} {where} {first}"]
     return BAD_DATA[check.table, check.name]
 
 

@@ -70,7 +70,7 @@ class Child:
     def end(self) -> str:
         """The last that it said: "done", the traceback of an error, or nothing."""
         self._process.join()
-        with suppress(EOFError):
+        with suppress(EOFError, ConnectionResetError):  # reset: it died before it read "begin"
             return str(self._pipe.recv())
         return ""
 

@@ -327,19 +327,19 @@ def test_scratch_that_cannot_be_written_is_told(
 def test_what_killed_runs_left_in_scratch_is_swept_after_a_day(
     on_redshift: Platform, s3_endpoint: S3Endpoint
 ) -> None:
-    work = s3_endpoint.root / SCRATCH / "work"
+    scratch = s3_endpoint.root / SCRATCH
     names = (
         "20180101T000000-0123456789ab/a.json", "29990101T000000-0123456789ab/a.json", "mine/a",
         "20181399T000000-0123456789ab/a",
     )  # fmt: skip
     for name in names:
-        (work / name).parent.mkdir(parents=True, exist_ok=True)
-        (work / name).write_bytes(b"x")
+        (scratch / name).parent.mkdir(parents=True, exist_ok=True)
+        (scratch / name).write_bytes(b"x")
     load_all(on_redshift)
-    left = {str(path.relative_to(work)) for path in left_in_scratch(s3_endpoint)}
+    left = {str(path.relative_to(scratch)) for path in left_in_scratch(s3_endpoint)}
     assert left == set(names[1:])
     for name in names[1:]:
-        (work / name).unlink()
+        (scratch / name).unlink()
 
 
 def test_each_run_has_its_query_group_and_its_name_on_the_connection(
