@@ -4,6 +4,7 @@ What a subcommand does is in `commands`. Nothing heavy is imported here: help, a
 that has nothing to do start fast.
 """
 
+import logging
 import os
 import signal
 import sys
@@ -108,6 +109,8 @@ _debug_option(sparkify)
 def main() -> NoReturn:
     """The entry point of the `sparkify` script."""
     replace_unprintable()
+    if logging.lastResort:  # what prints where nothing else is set up to
+        logging.lastResort.addFilter(_no_interruption)
     try:
         sparkify.main(prog_name="sparkify")
     except SystemExit as end:
@@ -116,6 +119,11 @@ def main() -> NoReturn:
         complain(INTERRUPTION)
         _leave(INTERRUPTED)
     raise AssertionError("click ends the process itself")
+
+
+def _no_interruption(record: logging.LogRecord) -> bool:
+    """Libraries log what passes them by; that the user pressed Ctrl-C, the user knows."""
+    return not (record.exc_info and isinstance(record.exc_info[1], KeyboardInterrupt))
 
 
 def _leave(code: object) -> NoReturn:

@@ -6,11 +6,13 @@ batches were written by `event_batches`. Nothing here decides what is recorded.
 """
 
 import os
+import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import FrameType
+from typing import TYPE_CHECKING, cast
 
 from dagster._core.event_api import EventHandlerFn
 from dagster._core.storage.event_log import SqliteEventLogStorage
@@ -126,7 +128,7 @@ class BatchingSqliteEventLogStorage(BatchWritingEventLog):
     @contextmanager
     def _connect(self, shard: str) -> "Iterator[Connection]":
         """A connection in a transaction: the one begun further up, or a new one."""
-        with self._guard:
+        with self._guard, _undisturbed():
             if shard in self._begun:
                 yield self._begun[shard]
                 return
@@ -184,6 +186,36 @@ class _Watchdog(SqliteEventLogStorageWatchdog):
 
     def on_modified(self, event: "FileSystemEvent") -> None:
         self._process_log()
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Hear an interruption (Ctrl-C, or the UI's) at the end of the block.
+
+    In the middle of a transaction it might leave one open, for which the next event, that of the
+    interruption itself, would wait in vain.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # the main thread alone hears them
+        return
+    heard: list[tuple[int, FrameType | None]] = []
+    numbers: tuple[int, ...] = signal.SIGINT, signal.SIGTERM
+    handlers = {number: signal.getsignal(number) for number in numbers}
+
+    def remember(number: int, frame: FrameType | None) -> None:
+        heard.append((number, frame))
+
+    for number, handler in handlers.items():
+        if callable(handler):
+            signal.signal(number, remember)
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            if callable(handler):
+                signal.signal(number, handler)
+        for number, frame in heard[:1]:
+            cast(Callable[[int, FrameType | None], object], handlers[number])(number, frame)
 
 
 def _prepare(connection: "SQLiteConnection", _: object) -> None:

@@ -227,10 +227,14 @@ def _run_config(
 
 def _unheard_failure(done: "dg.ExecuteInProcessResult") -> RuntimeError:
     """What Dagster says of a failure that no asset told: one of its own, or an interruption."""
-    for event in done.all_events:
+    from dagster._core.events import RunFailureReason
+
+    events = done.all_events
+    reasons = [e.job_failure_data.failure_reason for e in events if e.is_run_failure]
+    if RunFailureReason.UNEXPECTED_TERMINATION in reasons:
+        raise KeyboardInterrupt
+    for event in events:
         if event.is_step_failure:
             error = event.step_failure_data.error
-            if error and error.cls_name == "DagsterExecutionInterruptedError":
-                raise KeyboardInterrupt
             return RuntimeError(error.to_string() if error else event.message)
     return RuntimeError("The run failed; the UI shows why.")

@@ -5,14 +5,20 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections import Counter
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import cast
 
 import dagster as dg
+import pyarrow as pa
 import pytest
 from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster._core.execution.api import execute_run
+from dagster._core.execution.plan.active import ActiveExecution
 from dagster._core.loader import LoadingContextForTest
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
@@ -23,7 +29,9 @@ from sparkify_dagster.partitions import DayError, DayRange
 from sparkify_dagster.progress import Event, Failed, Finished, Started
 from sparkify_dagster.settings import Settings
 from sparkify_dagster.warehouse import Platform, open_platform
+from sparkify_dagster.warehouse.base import Session
 from sparkify_dagster.warehouse.catalogue import read_catalogue
+from sparkify_dagster.warehouse.duckdb_session import DuckDBSession
 from sparkify_dagster.warehouse.reports import LoadReport
 from sparkify_dagster_tests.fixtures_dagster import FIRST, LAST, THREE_DAYS, SmallLake
 from sparkify_dagster_tests.fixtures_warehouse import few_questions_sql
@@ -409,15 +417,65 @@ def test_dagster_writes_nothing_on_the_terminal(
 def test_an_interrupted_run_is_recorded_as_failed_and_interrupts_the_caller(
     small_platform: Platform, small_instance: dg.DagsterInstance
 ) -> None:
-    def press_ctrl_c(event: Event) -> None:
+    def interrupt(event: Event) -> None:
         if event == Started("staging_songs"):
-            os.kill(os.getpid(), signal.SIGINT)
+            press_ctrl_c()
 
     with pytest.raises(KeyboardInterrupt):
-        runs.materialize(small_platform, small_instance, days=THREE_DAYS, observer=press_ctrl_c)
+        runs.materialize(small_platform, small_instance, days=THREE_DAYS, observer=interrupt)
     (run,) = small_instance.get_runs()
     assert run.status is dg.DagsterRunStatus.FAILURE
     assert runs.materialize(small_platform, small_instance, days=THREE_DAYS).ok
+
+
+def test_an_interruption_between_two_steps_interrupts_the_caller_too(
+    small_platform: Platform, small_instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise DagsterExecutionInterruptedError
+
+    monkeypatch.setattr(ActiveExecution, "verify_complete", interrupted)  # asked after each step
+    with pytest.raises(KeyboardInterrupt):
+        runs.materialize(small_platform, small_instance, days=THREE_DAYS)
+
+
+def test_an_interruption_of_a_statement_interrupts_the_transaction(
+    small_platform: Platform,
+) -> None:
+    def work(session: Session) -> None:
+        session.execute("CREATE TABLE half_written (n INTEGER)")
+        threading.Timer(0.3, press_ctrl_c).start()
+        session.fetch("SELECT SUM(hash(range)) FROM range(1000000000000)")
+
+    assert_interrupted(small_platform, work)
+
+
+def test_an_interruption_while_the_engine_reads_what_is_lent_interrupts_the_transaction(
+    small_platform: Platform,
+) -> None:
+    class Lent:
+        def __arrow_c_stream__(self, schema: object = None) -> object:
+            press_ctrl_c()
+            return pa.table({"n": [1]}).__arrow_c_stream__(schema)
+
+    def work(session: Session) -> None:
+        assert isinstance(session, DuckDBSession)
+        session.execute("CREATE TABLE half_written (n INTEGER)")
+        with session.registered("lent", cast("pa.Table", Lent())):
+            session.fetch("FROM lent")
+
+    assert_interrupted(small_platform, work)
+
+
+def press_ctrl_c() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def assert_interrupted(platform: Platform, work: Callable[[Session], None]) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        platform.warehouse.transact(work, print)
+    with platform.warehouse.write(print) as session:
+        assert not session.fetch("FROM duckdb_tables() WHERE table_name = 'half_written'")
 
 
 def test_a_defect_keeps_its_traceback(

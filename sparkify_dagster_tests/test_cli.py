@@ -94,6 +94,28 @@ def test_an_interrupt_says_that_nothing_is_half_written(monkeypatch: pytest.Monk
     assert "nothing half-written" in done.stderr
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+def test_what_a_library_logs_is_shown_unless_it_is_the_interruption(
+    error: type[BaseException], empty_project: Project
+) -> None:
+    logs = (
+        "import logging, sys\n"
+        "from sparkify_dagster import cli\n"
+        "def failing(**_):\n"
+        "    try:\n"
+        f"        raise {error.__name__}\n"
+        "    except BaseException:\n"
+        "        logging.getLogger('a.library').error('not closed', exc_info=True)\n"
+        "        raise KeyboardInterrupt\n"
+        "cli.sparkify.main = failing\n"
+        "cli.main()\n"
+    )
+    done = empty_project.python(logs)
+    assert done.status == 130
+    assert ("not closed" in done.err) == (error is ValueError)
+    assert "Error: interrupted" in done.err
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seconds", [1.0, 3.0])
 def test_ctrl_c_ends_a_run_and_the_next_one_completes_it(project: Project, seconds: float) -> None:

@@ -1,6 +1,7 @@
 """The home folder: made once, never changed after, safe to make twice at once."""
 
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from dagster._core.storage.event_log import (
     SqliteEventLogStorage,
 )
 from dagster_shared.serdes import deserialize_value, serialize_value
+from sqlalchemy import text
 
 from sparkify_dagster import runs
 from sparkify_dagster.event_storage import BatchingSqliteEventLogStorage
@@ -259,6 +261,30 @@ def wait_for(what: Callable[[], bool], seconds: float = 10) -> bool:
     while not what() and time.monotonic() < deadline:
         time.sleep(0.01)
     return what()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_while_an_event_is_stored_is_heard_when_it_is(
+    number: signal.Signals, small_instance: dg.DagsterInstance
+) -> None:
+    storage = small_instance.event_log_storage
+    assert isinstance(storage, BatchingSqliteEventLogStorage)
+    planted = "INSERT INTO concurrency_limits (concurrency_key, \"limit\") VALUES ('planted', 1)"
+
+    def store() -> None:
+        with storage.index_connection() as outer, storage.index_connection() as inner:
+            os.kill(os.getpid(), number)
+            inner.execute(text(planted))
+            outer.execute(text("SELECT 1"))
+
+    before = signal.signal(number, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            store()
+        assert signal.getsignal(number) is signal.default_int_handler
+    finally:
+        signal.signal(number, before)
+    assert "planted" in storage.get_concurrency_keys()
 
 
 def test_who_watches_a_run_hears_of_each_event_although_the_file_stays_open(

@@ -34,6 +34,10 @@ _TURN = 2.0  # seconds for which a process that goes on writing may keep the oth
 _LONGEST_PAUSE = 0.05  # seconds between two looks of those who wait, more or less
 _GAP = 2 * _LONGEST_PAUSE  # in which each of them looks at least once
 _HEADERS = 3 * 4096  # bytes at the beginning of a file
+# In a statement; and in Python that DuckDB calls to read what is registered.
+_INTERRUPTED = re.compile(
+    r"^Query interrupted$|: (KeyboardInterrupt|DagsterExecutionInterruptedError):? *$"
+)
 
 
 def _holder(message: str) -> str | None:
@@ -85,10 +89,11 @@ class DuckDBWarehouse(Warehouse):
         time.sleep(max(0.0, self._others_until - time.monotonic()))
         connection = self._connect(read_only=False, notify=notify)
         try:
-            self._prepare(connection)
-            connection.execute("BEGIN TRANSACTION")
-            yield DuckDBSession(connection)
-            connection.execute("COMMIT")
+            with _told_interruptions(connection):
+                self._prepare(connection)
+                connection.execute("BEGIN TRANSACTION")
+                yield DuckDBSession(connection)
+                connection.execute("COMMIT")
             self._keep_open()
         except duckdb.Error as error:
             self._let_go()
@@ -117,12 +122,13 @@ class DuckDBWarehouse(Warehouse):
         self._let_go()
         connection = self._connect(read_only=True, notify=notify)
         try:
-            self._search_standing_schemas(connection)
-            # A query reads the warehouse, not the files of this machine or the network.
-            connection.execute("SET enable_external_access = false")
-            # In notebooks and in `python -c` DuckDB draws a bar into what is printed.
-            connection.execute("SET enable_progress_bar = false")
-            yield DuckDBSession(connection, interruptible=True)
+            with _told_interruptions(connection):
+                self._search_standing_schemas(connection)
+                # A query reads the warehouse, not the files of this machine or the network.
+                connection.execute("SET enable_external_access = false")
+                # In notebooks and in `python -c` DuckDB draws a bar into what is printed.
+                connection.execute("SET enable_progress_bar = false")
+                yield DuckDBSession(connection, interruptible=True)
         except duckdb.Error as error:
             raise self._explained(error) from error
         finally:
@@ -164,15 +170,6 @@ class DuckDBWarehouse(Warehouse):
             for left in (new, new.with_name(f"{new.name}.wal")):
                 left.unlink(missing_ok=True)
         return ""
-
-    @contextmanager
-    def interruptible(self) -> Iterator[None]:
-        try:
-            yield
-        except RuntimeError as error:
-            if str(error) != "Query interrupted":
-                raise
-            raise KeyboardInterrupt from None
 
     def _keep_open(self) -> None:
         """Leave a connection beside the one that closes: the last to close closes the file.
@@ -239,7 +236,8 @@ class DuckDBWarehouse(Warehouse):
         try:
             connection = duckdb.connect(str(new), config=self._config())
             try:
-                self._prepare(connection)
+                with _told_interruptions(connection):
+                    self._prepare(connection)
             finally:
                 connection.close()
             # Unlike a rename, a link never replaces the file of a process that was faster.
@@ -283,3 +281,17 @@ class DuckDBWarehouse(Warehouse):
             )
         first_line = text.splitlines()[0] if text else type(error).__name__
         return WarehouseError(f"{self.path}: {first_line}")
+
+
+@contextmanager
+def _told_interruptions(connection: "duckdb.DuckDBPyConnection") -> Iterator[None]:
+    """An interruption (Ctrl-C) in a statement comes out of DuckDB as an error by its text alone."""
+    import duckdb
+
+    try:
+        yield
+    except (RuntimeError, duckdb.Error) as error:
+        if not _INTERRUPTED.search(str(error)):
+            raise
+        connection.interrupt()  # its other threads are still at it, and closing waits for them
+        raise KeyboardInterrupt from None
