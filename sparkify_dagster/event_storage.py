@@ -8,11 +8,11 @@ batches were written by `event_batches`. Nothing here decides what is recorded.
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from dagster._core.event_api import EventHandlerFn
 from dagster._core.storage.event_log import SqliteEventLogStorage
@@ -128,11 +128,11 @@ class BatchingSqliteEventLogStorage(BatchWritingEventLog):
     @contextmanager
     def _connect(self, shard: str) -> "Iterator[Connection]":
         """A connection in a transaction: the one begun further up, or a new one."""
-        with self._guard, _undisturbed():
+        with self._guard:
             if shard in self._begun:
                 yield self._begun[shard]
                 return
-            with self._engine(shard).begin() as connection:
+            with _undisturbed(), self._engine(shard).begin() as connection:
                 self._begun[shard] = connection
                 try:
                     yield connection
@@ -193,29 +193,27 @@ def _undisturbed() -> Iterator[None]:
     """Hear an interruption (Ctrl-C, or the UI's) at the end of the block.
 
     In the middle of a transaction it might leave one open, for which the next event, that of the
-    interruption itself, would wait in vain.
+    interruption itself, would wait in vain. (Dagster's `capture_interrupts` forgets at its end.)
     """
     if threading.current_thread() is not threading.main_thread():
         yield  # the main thread alone hears them
         return
     heard: list[tuple[int, FrameType | None]] = []
     numbers: tuple[int, ...] = signal.SIGINT, signal.SIGTERM
-    handlers = {number: signal.getsignal(number) for number in numbers}
+    handlers = {n: handler for n in numbers if callable(handler := signal.getsignal(n))}
 
     def remember(number: int, frame: FrameType | None) -> None:
         heard.append((number, frame))
 
-    for number, handler in handlers.items():
-        if callable(handler):
-            signal.signal(number, remember)
+    for number in handlers:
+        signal.signal(number, remember)
     try:
         yield
     finally:
         for number, handler in handlers.items():
-            if callable(handler):
-                signal.signal(number, handler)
+            signal.signal(number, handler)
         for number, frame in heard[:1]:
-            cast(Callable[[int, FrameType | None], object], handlers[number])(number, frame)
+            handlers[number](number, frame)
 
 
 def _prepare(connection: "SQLiteConnection", _: object) -> None:

@@ -36,7 +36,8 @@ _GAP = 2 * _LONGEST_PAUSE  # in which each of them looks at least once
 _HEADERS = 3 * 4096  # bytes at the beginning of a file
 # In a statement; and in Python that DuckDB calls to read what is registered.
 _INTERRUPTED = re.compile(
-    r"^Query interrupted$|: (KeyboardInterrupt|DagsterExecutionInterruptedError):? *$"
+    r"^Query interrupted$"
+    r"| registered as '\w+' failed: (KeyboardInterrupt|DagsterExecutionInterruptedError): *$"
 )
 
 
