@@ -108,6 +108,8 @@ _debug_option(sparkify)
 
 def main() -> NoReturn:
     """The entry point of the `sparkify` script."""
+    # Ends as Ctrl-C does: what runs on a server is cancelled, and something is said.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     replace_unprintable()
     if logging.lastResort:  # what prints where nothing else is set up to
         logging.lastResort.addFilter(_no_interruption)

@@ -130,6 +130,20 @@ def test_ctrl_c_ends_a_run_and_the_next_one_completes_it(project: Project, secon
     assert project.value("SELECT COUNT(*) FROM songplays") == "6"
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_long_question_with_the_same_message_and_status(
+    loaded_once: Project, number: signal.Signals
+) -> None:
+    process = loaded_once.start("query", "SELECT SUM(hash(range)) FROM range(1000000000000)")
+    time.sleep(1.5)
+    process.send_signal(number)
+    began = time.monotonic()
+    _, err = process.communicate(timeout=60)
+    assert time.monotonic() - began < 1
+    assert process.returncode == 130
+    assert err.strip().startswith("Error: interrupted"), err
+
+
 def test_a_reader_that_leaves_ends_a_query_silently(loaded_once: Project) -> None:
     process = loaded_once.start("query", "FROM range(200000)", "--format", "csv")
     assert process.stdout is not None

@@ -4,6 +4,8 @@ import io
 import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from decimal import Decimal
 
 import duckdb
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 from sparkify_dagster.commands.csv_columns import csv_lines
 from sparkify_dagster.commands.exports import export
 from sparkify_dagster.commands.values import csv_line
+from sparkify_dagster.interruptible import CallThread
 from sparkify_dagster.warehouse.duckdb import DuckDBSession
 from sparkify_dagster_tests.fixtures_cli import Project
 
@@ -41,9 +44,16 @@ FAILS_TO_END = (
 )
 
 
+@contextmanager
+def session_over(connection: duckdb.DuckDBPyConnection) -> Iterator[DuckDBSession]:
+    with closing(CallThread(connection.interrupt)) as thread:
+        yield DuckDBSession(connection, thread)
+
+
 def exported(connection: duckdb.DuckDBPyConnection, sql: str, limit: int | None = None) -> str:
     file = io.BytesIO()
-    rows = export(DuckDBSession(connection), sql, "csv", limit, file)
+    with session_over(connection) as session:
+        rows = export(session, sql, "csv", limit, file)
     text = file.getvalue().decode()
     assert rows == len(connection.execute(sql).fetchall()[:limit])
     return text
@@ -65,7 +75,8 @@ def test_columns_have_the_text_that_rows_have(rows: list[tuple[object, ...]]) ->
     with duckdb.connect() as connection:
         connection.register("given", table)
         assert exported(connection, "FROM given") == by_rows(connection, "FROM given")
-        assert DuckDBSession(connection).exact_batches("FROM given") is not None
+        with session_over(connection) as session:
+            assert session.exact_batches("FROM given") is not None
 
 
 def test_every_white_space_at_an_end_is_quoted_as_it_is_in_rows() -> None:

@@ -199,7 +199,7 @@ def test_it_works_where_an_event_loop_runs_and_in_other_threads(loaded: Platform
 def test_an_interruption_stops_a_statement_at_once_and_the_next_one_works(
     loaded: Platform,
 ) -> None:
-    """In a process of its own: psycopg2 keeps the others of this one from answering meanwhile."""
+    """As in a script of an analyst."""
     code = (
         "from sparkify_dagster.frames import read_frame\n"
         "read_frame('SELECT 1 AS one')\n"

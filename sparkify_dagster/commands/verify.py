@@ -59,7 +59,7 @@ def verify(tables: tuple[str, ...], given: Path | None) -> None:
     folder = look_into(_folder(platform, given), platform.catalogue)
     files = _chosen(folder, tables)
     click.echo(f"Expected results: {folder.path}")
-    with platform.warehouse.read(note) as session, platform.warehouse.interruptible():
+    with platform.warehouse.read(note) as session:
         schema = platform.warehouse.schema
         verdicts = list(compared(session, schema, platform.catalogue, files))
     for verdict in verdicts:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from sparkify_dagster.errors import SparkifyError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
 CHUNK_BYTES = 8 << 20
@@ -47,6 +47,22 @@ class Chunk:
     last: bool
 
 
+class Chunks(Protocol):
+    """Chunks of files, fetched ahead in the background until they are closed."""
+
+    def __iter__(self) -> Iterator[Chunk]:
+        """The chunks themselves."""
+
+    def __next__(self) -> Chunk:
+        """The next one; a file that cannot be read whole as listed raises LakeError."""
+
+    def close(self) -> None:
+        """Stop the fetching and leave no thread behind.
+
+        Also while another thread waits for the next chunk: it gets an error instead.
+        """
+
+
 class Lake(Protocol):
     """The files under one prefix."""
 
@@ -57,12 +73,8 @@ class Lake(Protocol):
     def list(self) -> list[LakeFile]:
         """Every data file, sorted by key."""
 
-    def read(self, files: Sequence[LakeFile]) -> Generator[Chunk, None, None]:
-        """The decoded content of the files, in the order given, fetched ahead in the background.
-
-        Closing the generator stops the fetching and leaves no thread behind. A file that cannot
-        be read whole and in the listed version raises LakeError.
-        """
+    def read(self, files: Sequence[LakeFile]) -> Chunks:
+        """The decoded content of the files, in the order given."""
 
     def url(self, key: str) -> str:
         """The address of one file, for messages and links."""

@@ -18,7 +18,6 @@ from urllib.parse import unquote, urlsplit
 from sparkify_dagster.lake import prefetch
 from sparkify_dagster.lake.base import (
     BUDGET_BYTES,
-    Chunk,
     LakeError,
     LakeFile,
     changed,
@@ -26,7 +25,7 @@ from sparkify_dagster.lake.base import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
 THREADS = 4
 BLOCK_BYTES = 1 << 20
@@ -70,9 +69,9 @@ class LocalLake:
         files.sort(key=lambda file: file.key)
         return files
 
-    def read(self, files: Sequence[LakeFile]) -> Generator[Chunk, None, None]:
+    def read(self, files: Sequence[LakeFile]) -> prefetch.Reading:
         todo = prefetch.blocks(files, BLOCK_BYTES, BLOCK_FILES)
-        return prefetch.read(todo, lambda: FileFetcher(self._root), self._budget, self._path)
+        return prefetch.Reading(todo, lambda: FileFetcher(self._root), self._budget, self._path)
 
     def _path(self, key: str) -> str:
         return os.path.join(self._root, key)

@@ -7,8 +7,11 @@ come from is the lake's business.
 
 from __future__ import annotations
 
+import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,7 +19,7 @@ from sparkify_dagster.lake.base import CHUNK_BYTES, Chunk, LakeFile
 from sparkify_dagster.lake.decode import MAGIC, Gunzip
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator
     from concurrent.futures import Future
 
 
@@ -87,26 +90,62 @@ def fetch(todo: Iterator[Block], fetcher: Fetcher, budget: int) -> Iterator[tupl
         used -= size
 
 
-def read(
-    todo: Iterator[Block],
-    start: Callable[[], Fetcher],
-    budget: int,
-    url: Callable[[str], str],
-) -> Generator[Chunk, None, None]:
-    """Fetch and decode; the workers live exactly as long as this generator."""
-    fetcher = start()
-    try:
-        gunzip: Gunzip | None = None
-        for part, raw in fetch(todo, fetcher, budget):
-            if part.start == 0:
-                gunzip = Gunzip(url(part.file.key)) if raw.startswith(MAGIC) else None
-            if gunzip is None:
-                yield Chunk(part.file, raw, part.last)
-                continue
-            for data in gunzip.feed(raw):
-                yield Chunk(part.file, data, False)
-            if part.last:
-                gunzip.finish()
-                yield Chunk(part.file, b"", True)
-    finally:
-        fetcher.close()
+class Reading:
+    """The chunks of blocks, fetched and decoded; its workers live until it ends or is closed."""
+
+    def __init__(
+        self,
+        todo: Iterator[Block],
+        start: Callable[[], Fetcher],
+        budget: int,
+        url: Callable[[str], str],
+    ) -> None:
+        self._start = start
+        self._guard = threading.Lock()
+        self._fetcher: Fetcher | None = None
+        self._is_closed = False
+        self._chunks = self._decoded(todo, budget, url)
+
+    def __iter__(self) -> Iterator[Chunk]:
+        return self
+
+    def __next__(self) -> Chunk:
+        return next(self._chunks)
+
+    def close(self) -> None:
+        with self._guard:
+            fetcher, self._fetcher = self._fetcher, None
+            self._is_closed = True
+        if fetcher is not None:
+            fetcher.close()  # whoever waits for a block is told that it was cancelled
+        with suppress(ValueError):  # another thread is in it, and has just been told
+            self._chunks.close()
+
+    def _started(self) -> Fetcher:
+        with self._guard:
+            if self._is_closed:
+                raise CancelledError
+            self._fetcher = self._start()
+            return self._fetcher
+
+    def _decoded(
+        self, todo: Iterator[Block], budget: int, url: Callable[[str], str]
+    ) -> Generator[Chunk, None, None]:
+        try:
+            gunzip: Gunzip | None = None
+            for part, raw in fetch(todo, self._started(), budget):
+                if part.start == 0:
+                    gunzip = Gunzip(url(part.file.key)) if raw.startswith(MAGIC) else None
+                if gunzip is None:
+                    yield Chunk(part.file, raw, part.last)
+                    continue
+                for data in gunzip.feed(raw):
+                    yield Chunk(part.file, data, False)
+                if part.last:
+                    gunzip.finish()
+                    yield Chunk(part.file, b"", True)
+        finally:
+            with self._guard:
+                fetcher, self._fetcher = self._fetcher, None
+            if fetcher is not None:
+                fetcher.close()

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
+from sparkify_dagster.interruptible import interruptibly
 from sparkify_dagster.lake import prefetch
 from sparkify_dagster.lake.base import (
     BUDGET_BYTES,
     CHUNK_BYTES,
-    Chunk,
     LakeError,
     LakeFile,
     is_data_key,
@@ -25,7 +25,7 @@ from sparkify_dagster.lake.s3_errors import SET_CREDENTIALS, Place, explain
 from sparkify_dagster.lake.s3_fetch import NO_ETAG, Patience, S3Fetcher, bare
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from obstore import ObjectMeta
     from obstore.store import S3Config, S3CredentialProvider, S3Store
@@ -74,9 +74,9 @@ class S3Lake:
         folders = {folder for file in files for folder in _folders(file.key)}
         return [file for file in files if file.size or not self._is_marker(file.key, folders)]
 
-    def read(self, files: Sequence[LakeFile]) -> Generator[Chunk, None, None]:
+    def read(self, files: Sequence[LakeFile]) -> prefetch.Reading:
         todo = prefetch.blocks(files, CHUNK_BYTES, block_files=1)
-        return prefetch.read(
+        return prefetch.Reading(
             todo,
             lambda: S3Fetcher(self.store, self._place, self.url, self._patience),
             self._budget,
@@ -128,7 +128,7 @@ class S3Lake:
         problem = ""
         for _ in range(LISTING_TRIES):
             try:
-                return obstore.list(self.store, chunk_size=1000).collect()
+                return interruptibly(obstore.list(self.store, chunk_size=1000).collect)
             except (obstore.exceptions.BaseError, OSError) as error:
                 problem = explain(error, self._place, self.uri, listing=True)
                 # obstore repeats failed requests, but not one whose answer breaks off.
@@ -148,7 +148,7 @@ class S3Lake:
         if "." in key.rpartition("/")[2]:
             return False
         try:
-            obstore.head(self.store, key)
+            interruptibly(partial(obstore.head, self.store, key))
         except FileNotFoundError:
             return True
         except obstore.exceptions.BaseError:
@@ -165,7 +165,7 @@ class S3Lake:
         if self._place.endpoint is None:
             return
         try:
-            obstore.head(self.store, PROBE)
+            interruptibly(partial(obstore.head, self.store, PROBE))
         except (obstore.exceptions.BaseError, OSError) as error:
             if isinstance(error, (FileNotFoundError, obstore.exceptions.PermissionDeniedError)):
                 return

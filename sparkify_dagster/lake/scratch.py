@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from sparkify_dagster.interruptible import interruptibly
 from sparkify_dagster.lake.base import LakeError
 from sparkify_dagster.lake.s3 import S3Lake
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _FOLDER = re.compile(r"(\d{8}T\d{6})-[0-9a-f]{12}/")
 _LEFT_BEHIND = timedelta(days=1)
+_PATIENCE = 300  # seconds until clearing away is left to the next run
 
 
 class Scratch:
@@ -40,24 +42,31 @@ class Scratch:
         with self._explaining(key):
             import obstore
 
-            obstore.put(self._area.store, key, content)
+            interruptibly(lambda: obstore.put(self._area.store, key, content))
         return self._area.url(key)
 
-    def clear(self, notify: Callable[[str], None]) -> None:
+    def clear(self, notify: Callable[[str], None], patience: float = _PATIENCE) -> None:
         """Delete the folder, and those that killed runs left behind more than a day ago."""
         import obstore
 
         if not self._written:
             return
         try:
-            # Our own first: who may write and delete there may not always list.
-            obstore.delete(self._area.store, self._written)
-            if old := [key for key in self._keys() if _is_left_behind(key)]:
-                obstore.delete(self._area.store, old)
+            interruptibly(self._delete, patience)
+        except TimeoutError:
+            notify(f"the scratch folder {self.url('')} was not emptied in {patience:g} seconds")
         except (obstore.exceptions.BaseError, OSError) as error:
             why = self._area.explain(error, self._area.uri)
             notify(f"the scratch folder {self.url('')} was not emptied: {why}")
         self._written.clear()
+
+    def _delete(self) -> None:
+        import obstore
+
+        # Our own first: who may write and delete there may not always list.
+        obstore.delete(self._area.store, self._written)
+        if old := [key for key in self._keys() if _is_left_behind(key)]:
+            obstore.delete(self._area.store, old)
 
     def _keys(self) -> Iterator[str]:
         import obstore

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sparkify_dagster.interruptible import interruptibly
 from sparkify_dagster.lake.base import LakeError
 
 
@@ -25,7 +26,7 @@ def read_file(uri: str, *, region: str, endpoint_url: str | None) -> bytes:
     folder, _, name = uri.rpartition("/")
     place = S3Lake(folder, region=region, endpoint_url=endpoint_url)
     try:
-        return bytes(obstore.get(place.store, name).bytes())
+        return interruptibly(lambda: bytes(obstore.get(place.store, name).bytes()))
     except (obstore.exceptions.BaseError, OSError) as error:
         problem = place.explain(error, uri)
     raise LakeError(problem)  # outside of `except`: the cause's text may hold an access key id

@@ -62,7 +62,7 @@ def names(catalogue: Catalogue) -> Iterator[str]:
 
 @contextmanager
 def asking(warehouse: Warehouse, notify: Notify, table: str = "") -> Iterator[Session]:
-    """A session that sees the tables alone and only reads; an interruption stops its statement.
+    """A session that sees the tables alone and only reads.
 
     Raises:
         QueryError: what the engine says about the statement, with the place in it.
@@ -70,7 +70,7 @@ def asking(warehouse: Warehouse, notify: Notify, table: str = "") -> Iterator[Se
     """
     is_open = False
     try:
-        with warehouse.read(notify) as session, warehouse.interruptible():
+        with warehouse.read(notify) as session:
             is_open = True
             # The platform's bookkeeping is not for analysts.
             session.execute(f"SET search_path = '{warehouse.schema}'")

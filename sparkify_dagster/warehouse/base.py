@@ -76,7 +76,11 @@ class Intake(ABC):
 
 
 class Session(ABC):
-    """A transaction, or a read of one consistent state. Not to be shared between threads."""
+    """A transaction, or a read of one consistent state. Not to be shared between threads.
+
+    An interruption (Ctrl-C) ends the statement under way and comes out as it is, such as
+    KeyboardInterrupt; after it the session is of no more use.
+    """
 
     @abstractmethod
     def execute(self, sql: str, params: Mapping[str, Value] | None = None) -> int:
@@ -212,10 +216,6 @@ class Warehouse(ABC):
     @abstractmethod
     def read(self, notify: Notify) -> AbstractContextManager[Session]:
         """A read-only session. Raises WarehouseError if there is no warehouse yet."""
-
-    def interruptible(self) -> AbstractContextManager[None]:
-        """Within a read: an interruption (Ctrl-C) stops its statement as KeyboardInterrupt."""
-        return nullcontext()
 
     @abstractmethod
     def exists(self) -> bool:

@@ -5,10 +5,6 @@ Who logs in, and whether the server is verified at all, is not decided here.
 
 import os
 import ssl
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from select import select
 from typing import TYPE_CHECKING, Any
 
 from sparkify_dagster.sections import SslMode
@@ -17,7 +13,6 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 SYSTEM = "system"
-_A_MOMENT = 0.2  # seconds; how soon an interruption is noticed
 _PLACES = (
     "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Alpine, Arch
     "/etc/pki/tls/certs/ca-bundle.crt",  # Red Hat, Fedora, Amazon Linux
@@ -36,7 +31,10 @@ def open_connection(*, sslmode: str, sslrootcert: str, **more: Any) -> "Connecti
     """
     import psycopg2
 
+    from sparkify_dagster.warehouse.interruptible_connection import InterruptibleConnection
+
     connection: Connection = psycopg2.connect(
+        connection_factory=InterruptibleConnection,
         sslmode=sslmode,
         sslrootcert=trusted_certificates(sslmode, sslrootcert),
         keepalives=1,
@@ -62,37 +60,3 @@ def trusted_certificates(sslmode: str, sslrootcert: str) -> str:
         return sslrootcert
     found = (ssl.get_default_verify_paths().cafile, *_PLACES)
     return next((path for path in found if path and os.path.isfile(path)), SYSTEM)
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Let an interruption cancel a statement on its server, rather than wait for its answer.
-
-    psycopg2 waits where Python hears nothing, unless the waiting is ours. That is a setting of the
-    process, under which neither COPY nor the time limit for connecting works: it is for statements
-    that read, and made for the main thread, which alone hears interruptions.
-    """
-    from psycopg2.extensions import get_wait_callback, set_wait_callback
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = get_wait_callback()
-    set_wait_callback(_wait)
-    try:
-        yield
-    finally:
-        set_wait_callback(before)
-
-
-def _wait(connection: "Connection") -> None:
-    from psycopg2.extensions import POLL_OK, POLL_READ
-
-    try:
-        while (state := connection.poll()) != POLL_OK:
-            place = [connection.fileno()]
-            reading = state == POLL_READ
-            select(place if reading else [], [] if reading else place, [], _A_MOMENT)
-    except KeyboardInterrupt:
-        connection.cancel()
-        raise

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sparkify_dagster.interruptible import CallThread
 from sparkify_dagster.sections import DuckDBSettings
 from sparkify_dagster.warehouse.base import (
     Notify,
@@ -34,11 +35,6 @@ _TURN = 2.0  # seconds for which a process that goes on writing may keep the oth
 _LONGEST_PAUSE = 0.05  # seconds between two looks of those who wait, more or less
 _GAP = 2 * _LONGEST_PAUSE  # in which each of them looks at least once
 _HEADERS = 3 * 4096  # bytes at the beginning of a file
-# In a statement; and in Python that DuckDB calls to read what is registered.
-_INTERRUPTED = re.compile(
-    r"^Query interrupted$"
-    r"| registered as '\w+' failed: (KeyboardInterrupt|DagsterExecutionInterruptedError): *$"
-)
 
 
 def _holder(message: str) -> str | None:
@@ -90,18 +86,15 @@ class DuckDBWarehouse(Warehouse):
         time.sleep(max(0.0, self._others_until - time.monotonic()))
         connection = self._connect(read_only=False, notify=notify)
         try:
-            with _told_interruptions(connection):
-                self._prepare(connection)
-                connection.execute("BEGIN TRANSACTION")
-                yield DuckDBSession(connection)
-                connection.execute("COMMIT")
-            self._keep_open()
+            # Closing without a commit rolls back, also when the connection is beyond use.
+            with _closing(connection) as thread:
+                thread.call(lambda: self._begin(connection))
+                yield DuckDBSession(connection, thread)
+                thread.call(lambda: connection.execute("COMMIT"))
+                self._keep_open()
         except duckdb.Error as error:
             self._let_go()
             raise self._explained(error) from error
-        finally:
-            # Closing without a commit rolls back, also when the connection is beyond use.
-            connection.close()
 
     @contextmanager
     def stay_open(self) -> Iterator[None]:
@@ -123,18 +116,11 @@ class DuckDBWarehouse(Warehouse):
         self._let_go()
         connection = self._connect(read_only=True, notify=notify)
         try:
-            with _told_interruptions(connection):
-                self._search_standing_schemas(connection)
-                # A query reads the warehouse, not the files of this machine or the network.
-                connection.execute("SET enable_external_access = false")
-                # In notebooks and in `python -c` DuckDB draws a bar into what is printed.
-                connection.execute("SET enable_progress_bar = false")
-                yield DuckDBSession(connection, interruptible=True)
+            with _closing(connection) as thread:
+                thread.call(lambda: self._begin_reading(connection))
+                yield DuckDBSession(connection, thread)
         except duckdb.Error as error:
             raise self._explained(error) from error
-        finally:
-            connection.interrupt()  # closing would wait for the rest of a result nobody wants
-            connection.close()
 
     def erase(self, tables: Sequence[str]) -> str:
         """Write the file anew: DuckDB leaves what was changed in pages that it no longer reads."""
@@ -148,17 +134,14 @@ class DuckDBWarehouse(Warehouse):
         # Closed after the connection: closing it gives up the lock of the process.
         old = os.open(place, os.O_WRONLY)
         try:
-            connection.execute("FORCE CHECKPOINT")
-            [(name,)] = connection.execute("SELECT current_database()").fetchall()
-            connection.execute(f"ATTACH '{str(new).replace(chr(39), chr(39) * 2)}' AS written_anew")
-            itself = str(name).replace('"', '""')
-            connection.execute(f'COPY FROM DATABASE "{itself}" TO written_anew')
-            connection.execute("DETACH written_anew")
-            shutil.copymode(place, new)
-            os.replace(new, place)
-            # Who waits tries again by the name. Who had opened the old file a moment ago, and locks
-            # it once we let go, must not write into what is gone: there is no database in it.
-            os.pwrite(old, bytes(_HEADERS), 0)
+            with _closing(connection) as thread:
+                thread.call(lambda: _write_anew(connection, new))
+                shutil.copymode(place, new)
+                os.replace(new, place)
+                # Who waits tries again by the name. Who had opened the old file a moment ago, and
+                # locks it once we let go, must not write into what is gone: there is no database
+                # in it.
+                os.pwrite(old, bytes(_HEADERS), 0)
         except (duckdb.Error, OSError) as error:
             told = str(error).splitlines()[0]
             return (
@@ -166,7 +149,6 @@ class DuckDBWarehouse(Warehouse):
                 f" written anew ({told}). Make room beside it, and run this again."
             )
         finally:
-            connection.close()
             os.close(old)
             for left in (new, new.with_name(f"{new.name}.wal")):
                 left.unlink(missing_ok=True)
@@ -236,11 +218,8 @@ class DuckDBWarehouse(Warehouse):
         new = self.path.with_name(f"{self.path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.new")
         try:
             connection = duckdb.connect(str(new), config=self._config())
-            try:
-                with _told_interruptions(connection):
-                    self._prepare(connection)
-            finally:
-                connection.close()
+            with _closing(connection) as thread:
+                thread.call(lambda: self._prepare(connection))
             # Unlike a rename, a link never replaces the file of a process that was faster.
             with suppress(FileExistsError):
                 os.link(new, self.path)
@@ -257,6 +236,17 @@ class DuckDBWarehouse(Warehouse):
         names = [name for name in (self.schema, self.state_schema) if (name,) in found]
         if names:
             connection.execute(f"SET search_path = '{','.join(names)}'")
+
+    def _begin(self, connection: "duckdb.DuckDBPyConnection") -> None:
+        self._prepare(connection)
+        connection.execute("BEGIN TRANSACTION")
+
+    def _begin_reading(self, connection: "duckdb.DuckDBPyConnection") -> None:
+        self._search_standing_schemas(connection)
+        # A query reads the warehouse, not the files of this machine or the network.
+        connection.execute("SET enable_external_access = false")
+        # In notebooks and in `python -c` DuckDB draws a bar into what is printed.
+        connection.execute("SET enable_progress_bar = false")
 
     def _prepare(self, connection: "duckdb.DuckDBPyConnection") -> None:
         for schema in (self.schema, self.state_schema):
@@ -285,14 +275,21 @@ class DuckDBWarehouse(Warehouse):
 
 
 @contextmanager
-def _told_interruptions(connection: "duckdb.DuckDBPyConnection") -> Iterator[None]:
-    """An interruption (Ctrl-C) in a statement comes out of DuckDB as an error by its text alone."""
-    import duckdb
-
+def _closing(connection: "duckdb.DuckDBPyConnection") -> Iterator[CallThread]:
+    """The thread for what a connection is to do; both are closed at the end of the block."""
+    thread = CallThread(connection.interrupt)
     try:
-        yield
-    except (RuntimeError, duckdb.Error) as error:
-        if not _INTERRUPTED.search(str(error)):
-            raise
-        connection.interrupt()  # its other threads are still at it, and closing waits for them
-        raise KeyboardInterrupt from None
+        yield thread
+    finally:
+        connection.interrupt()  # closing would wait for the rest of a result nobody wants
+        thread.close(connection.close)
+
+
+def _write_anew(connection: "duckdb.DuckDBPyConnection", new: Path) -> None:
+    """Copy what a database holds into a new file, without what it no longer reads."""
+    connection.execute("FORCE CHECKPOINT")
+    [(name,)] = connection.execute("SELECT current_database()").fetchall()
+    connection.execute(f"ATTACH '{str(new).replace(chr(39), chr(39) * 2)}' AS written_anew")
+    itself = str(name).replace('"', '""')
+    connection.execute(f'COPY FROM DATABASE "{itself}" TO written_anew')
+    connection.execute("DETACH written_anew")

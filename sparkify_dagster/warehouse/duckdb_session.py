@@ -4,12 +4,12 @@ Opening the file and waiting for it is `duckdb`'s concern.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, cast
 
+from sparkify_dagster.interruptible import CallThread
 from sparkify_dagster.tables import Table
 from sparkify_dagster.warehouse.base import PARAMETER, WRITES, Intake, Session, StagedFile
 from sparkify_dagster.warehouse.reports import Rows, Value
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-_T = TypeVar("_T")
 # The types whose values are the same in Arrow as in Python. Not so: HUGEINT has more digits than
 # Arrow's decimals, small DECIMALs with many places become powers of ten, TIMESTAMP_NS is cut.
 _EXACT = re.compile(
@@ -32,15 +31,16 @@ _GROUPS = 2  # in one INSERT: with more, parsing is what takes the time, and mem
 
 
 class DuckDBSession(Session):
-    """A connection's transaction."""
+    """A connection's transaction; what DuckDB does, it does in `thread`."""
 
-    def __init__(
-        self, connection: "duckdb.DuckDBPyConnection", *, interruptible: bool = False
-    ) -> None:
+    def __init__(self, connection: "duckdb.DuckDBPyConnection", thread: CallThread) -> None:
         self._connection = connection
-        self._is_interruptible = interruptible
+        self._thread = thread
 
     def execute(self, sql: str, params: Mapping[str, Value] | None = None) -> int:
+        return self._thread.call(partial(self._executed, sql, params))
+
+    def _executed(self, sql: str, params: Mapping[str, Value] | None) -> int:
         result = self._run(sql, params)
         if not WRITES.match(sql):
             return 0
@@ -50,18 +50,16 @@ class DuckDBSession(Session):
     def rows(
         self, sql: str, params: Mapping[str, Value] | None = None, *, limit: int | None = None
     ) -> Rows:
-        result, rows = self._interruptibly(lambda: self._found(sql, params, limit))
+        return self._thread.call(partial(self._found, sql, params, limit))
+
+    def _found(self, sql: str, params: Mapping[str, Value] | None, limit: int | None) -> Rows:
+        result = self._run(sql, params)
+        rows = result.fetchall() if limit is None else result.fetchmany(limit)
         columns = tuple(column[0] for column in result.description or ())
         return Rows(columns, tuple(map(tuple, rows)))
 
-    def _found(
-        self, sql: str, params: Mapping[str, Value] | None, limit: int | None
-    ) -> "tuple[duckdb.DuckDBPyConnection, list[tuple[Value, ...]]]":
-        result = self._run(sql, params)
-        return result, result.fetchall() if limit is None else result.fetchmany(limit)
-
     def stream(self, sql: str, *, limit: int | None = None) -> Stream:
-        result = self._interruptibly(lambda: self._run(sql, None))
+        result = self._thread.call(partial(self._run, sql, None))
         columns = tuple(column[0] for column in result.description or ())
         return Stream(columns, self._pages(result, limit))
 
@@ -71,53 +69,42 @@ class DuckDBSession(Session):
         left = limit
         while left != 0:
             size = _PAGE if left is None else min(_PAGE, left)
-            page = self._interruptibly(partial(result.fetchmany, size))
+            page = self._thread.call(partial(result.fetchmany, size))
             if not page:
                 break
             yield page
             left = left if left is None else left - len(page)
-        result.abort()  # or rows that nobody wants keep the connection from its next statement
+        # Or rows that nobody wants keep the connection from its next statement.
+        self._thread.call(result.abort)
 
     def arrow(self, sql: str, *, limit: int | None = None) -> "pa.RecordBatchReader":
         # A relation, not a result: that would be copied row by row.
-        return self._batches(self._connection.sql(sql))
+        return self._batches(self._relation(sql))
 
     def exact_batches(self, sql: str, *, limit: int | None = None) -> "pa.RecordBatchReader | None":
-        relation = self._connection.sql(sql)
+        relation = self._relation(sql)
         if not all(map(_EXACT.fullmatch, map(str, relation.types))):
             return None
         return first_rows(self._batches(relation), limit)
+
+    def _relation(self, sql: str) -> "duckdb.DuckDBPyRelation":
+        return self._thread.call(partial(self._connection.sql, sql))
 
     def _batches(self, relation: "duckdb.DuckDBPyRelation") -> "pa.RecordBatchReader":
         """The batches of a result; what goes wrong on the way is the engine's error again."""
         import duckdb
         import pyarrow as pa
 
-        reader = self._interruptibly(lambda: relation.to_arrow_reader(_BATCH))
+        reader = self._thread.call(partial(relation.to_arrow_reader, _BATCH))
 
         def batches() -> "Iterator[pa.RecordBatch]":
             try:
-                while (batch := self._interruptibly(lambda: next(reader, None))) is not None:
+                while (batch := self._thread.call(partial(next, reader, None))) is not None:
                     yield batch
             except (pa.ArrowException, OSError) as error:
                 raise duckdb.Error(str(error)) from error
 
         return pa.RecordBatchReader.from_batches(reader.schema, batches())
-
-    def _interruptibly(self, work: Callable[[], _T]) -> _T:
-        """Do what does not hear an interruption in a thread of its own: this one hears it.
-
-        Where nobody waits for an answer it is done here: a load asks hundreds of small questions.
-        """
-        if not self._is_interruptible:
-            return work()
-        with ThreadPoolExecutor(1) as thread:
-            done = thread.submit(work)
-            try:
-                return done.result()
-            except KeyboardInterrupt:
-                self._connection.interrupt()
-                raise
 
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[tuple[Value, ...]]) -> None:
         if not rows:
@@ -127,7 +114,7 @@ class DuckDBSession(Session):
         arrays = [pa.array(list(values)) for values in zip(*rows, strict=True)]
         names = ", ".join(columns)
         with self.registered("new_rows", pa.Table.from_arrays(arrays, names=list(columns))):
-            self._run(f"INSERT INTO {table} ({names}) SELECT {names} FROM new_rows", None)
+            self.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM new_rows")
 
     @contextmanager
     def staging(self, table: Table, files: Sequence[StagedFile]) -> Iterator[Intake]:
@@ -158,17 +145,17 @@ class DuckDBSession(Session):
         import duckdb
 
         lent = _Lent(table)
-        self._connection.register(name, lent)
+        self._thread.call(partial(self._connection.register, name, lent))
         try:
             yield
         except duckdb.Error:
             # The transaction is lost; that the name cannot be taken back must not hide why.
             with suppress(duckdb.Error):
-                self._connection.unregister(name)
+                self._thread.call(partial(self._connection.unregister, name))
             raise
         finally:
             lent.table = None
-        self._connection.unregister(name)
+        self._thread.call(partial(self._connection.unregister, name))
 
 
 class _Lent:

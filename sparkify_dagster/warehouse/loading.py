@@ -5,7 +5,7 @@ the audits. What a line must be is decided in parsing, which files are read in t
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -159,14 +159,15 @@ def _stage(
         rows = without_forgotten(load.rules.table, lines.rows, load.forgotten)
         return batch, lines, intake.encode(rows)
 
-    # Closed in this order: first the threads that work ahead, then what they read from.
+    # Closed from the last to the first: what the threads wait for, then these.
     with (
         session.staging(load.rules.table, staged) as intake,
+        ThreadPoolExecutor(1, thread_name_prefix="lines") as cutter,
+        ThreadPoolExecutor(_PARSERS, thread_name_prefix="parsing") as parsers,
         closing(load.lake.read(files)) as chunks,
-        closing(_ahead(line_batches(chunks, files))) as cut,
-        closing(_mapped(parsed, cut)) as batches,
     ):
-        for batch, lines, encoded in batches:
+        cut = _ahead(cutter, line_batches(chunks, files))
+        for batch, lines, encoded in _mapped(parsers, parsed, cut):
             intake.append(encoded)
             _quarantine(session, load, staged, lines.rejected, tally)
             for file, number in batch.counts.items():
@@ -201,25 +202,25 @@ def _quarantine(
             told.append(f"{file.key} line {line.line}: {line.reason}")
 
 
-def _ahead(items: Iterator[_T]) -> Generator[_T, None, None]:
+def _ahead(pool: ThreadPoolExecutor, items: Iterator[_T]) -> Iterator[_T]:
     """The same items, the next one made ready while this one is worked on."""
-    with ThreadPoolExecutor(1, thread_name_prefix="lines") as pool:
+    coming = pool.submit(next, items, None)
+    while (item := coming.result()) is not None:
         coming = pool.submit(next, items, None)
-        while (item := coming.result()) is not None:
-            coming = pool.submit(next, items, None)
-            yield item
+        yield item
 
 
-def _mapped(work: Callable[[_T], _U], items: Iterator[_T]) -> Generator[_U, None, None]:
+def _mapped(
+    pool: ThreadPoolExecutor, work: Callable[[_T], _U], items: Iterator[_T]
+) -> Iterator[_U]:
     """What becomes of the items, in their order, made while the engine works on those before."""
-    with ThreadPoolExecutor(_PARSERS, thread_name_prefix="parsing") as pool:
-        coming: deque[Future[_U]] = deque()
-        for item in items:
-            coming.append(pool.submit(work, item))
-            if len(coming) > _PARSERS:
-                yield coming.popleft().result()
-        while coming:
+    coming: deque[Future[_U]] = deque()
+    for item in items:
+        coming.append(pool.submit(work, item))
+        if len(coming) > _PARSERS:
             yield coming.popleft().result()
+    while coming:
+        yield coming.popleft().result()
 
 
 def _refuse_too_many(session: Session, load: Load, loaded: Loaded, tally: _Tally) -> None:

@@ -262,8 +262,13 @@ class RedshiftWarehouse(ServerWarehouse):
         scratch = Scratch(s3.scratch, region=s3.region, endpoint_url=s3.endpoint_url)
         try:
             yield scratch
-        finally:
+        except (Exception, GeneratorExit):
             scratch.clear(notify)
+            raise
+        except BaseException:  # an interruption: S3 may be what did not answer
+            scratch.clear(notify, patience=1)
+            raise
+        scratch.clear(notify)
 
     def jsonpaths(self, source: Source, rules: LineRules, scratch: Scratch) -> str:
         """The address of the source's JSONPaths: the configured file, checked; else one we write.

@@ -9,7 +9,7 @@ import re
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -23,7 +23,7 @@ from sparkify_dagster.warehouse.base import (
     WarehouseError,
     silent,
 )
-from sparkify_dagster.warehouse.connections import interruptible, open_connection
+from sparkify_dagster.warehouse.connections import open_connection
 from sparkify_dagster.warehouse.login import Credentials, mint_credentials
 from sparkify_dagster.warehouse.reports import Rows, Value
 from sparkify_dagster.warehouse.results import Stream
@@ -257,9 +257,6 @@ class ServerWarehouse(Warehouse):
                     "`sparkify run` to make it."
                 )
             yield session
-
-    def interruptible(self) -> AbstractContextManager[None]:
-        return interruptible()
 
     def transact(self, work: Callable[[Session], _T], notify: Notify, run_id: str = "") -> _T:
         pause = _FIRST_PAUSE
