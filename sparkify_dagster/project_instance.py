@@ -28,7 +28,7 @@ class ProjectInstance:
     def __call__(self, **_: object) -> "dg.DagsterInstance":
         """Instead of the temporary one: what Dagster prepared for it is left unused."""
         from sparkify_dagster.instance import open_instance
-        from sparkify_dagster.runs import close_dead_runs
+        from sparkify_dagster.process_identity import close_dead_runs
         from sparkify_dagster.settings import load_settings
 
         settings = load_settings()

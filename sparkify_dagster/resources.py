@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import dagster as dg
 
 from sparkify_dagster.charts import warm_up
+from sparkify_dagster.process_identity import sign
 from sparkify_dagster.progress import Observer, unobserved
-from sparkify_dagster.runs import sign
 from sparkify_dagster.warehouse import Platform
 from sparkify_dagster.warehouse.catalogue import ANALYTICS
 

@@ -4,8 +4,6 @@ One range-tagged run of the job that the UI shows too, in the same instance. Wha
 while it lasts is decided by the observer.
 """
 
-import os
-import socket
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,8 +27,6 @@ if TYPE_CHECKING:
     import dagster as dg
 
     from sparkify_dagster.partitions import DayRange
-
-PROCESS_TAG = "sparkify/process"
 
 
 @dataclass(frozen=True)
@@ -119,6 +115,7 @@ def materialize(
     from sparkify_dagster.definitions import build_definitions
     from sparkify_dagster.instance import storage_errors
     from sparkify_dagster.partitions import check_range
+    from sparkify_dagster.process_identity import PROCESS_TAG, close_dead_runs, process_tag
 
     chosen = _chosen(platform, tables)
     days = check_range(*days, platform.settings.partitions)
@@ -144,56 +141,6 @@ def materialize(
         skipped=tuple(table for table in chosen if table not in journal.started),
         outcomes=tuple(journal.outcomes),
     )
-
-
-def close_dead_runs(instance: "dg.DagsterInstance") -> int:
-    """Mark runs as failed whose process on this machine is gone, and say how many.
-
-    A killed process cannot say that its run ended. Without this the UI shows it running for ever,
-    and every other run waits for its place in the warehouse's pool.
-    """
-    import dagster as dg
-
-    host, closed = socket.gethostname(), 0
-    unfinished = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
-    for run in instance.get_runs(unfinished):
-        where, _, process = run.tags.get(PROCESS_TAG, "").partition(":")
-        process, _, signed_for = process.partition("/")
-        # A retried run has the tags of the run before, until its own process signs it.
-        if where == host and signed_for in ("", run.run_id) and not _is_alive(process):
-            instance.report_run_failed(run, "Its process ended without saying so.")
-            closed += 1
-    return closed
-
-
-def sign(run: "dg.DagsterRun", instance: "dg.DagsterInstance") -> None:
-    """Note in the run that this process executes it, whoever launched it."""
-    instance.add_run_tags(run.run_id, {PROCESS_TAG: f"{process_tag()}/{run.run_id}"})
-
-
-def process_tag() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}:{_birth(str(os.getpid()))}"
-
-
-def _is_alive(process: str) -> bool:
-    """A process of the same number that was born at another time is another process."""
-    pid, _, birth = process.partition(":")
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return _birth(pid) == birth
-
-
-def _birth(pid: str) -> str:
-    """When a process began, in the kernel's words; empty where there is no /proc."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
-            return file.read().rpartition(")")[2].split()[19]
-    except OSError:
-        return ""
 
 
 def _chosen(platform: Platform, tables: Sequence[str] | None) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from dagster._core.execution.plan.active import ActiveExecution
 from dagster._core.loader import LoadingContextForTest
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
-from sparkify_dagster import runs
+from sparkify_dagster import process_identity, runs
 from sparkify_dagster.definitions import build_definitions
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.partitions import DayError, DayRange
@@ -495,16 +495,18 @@ def test_a_defect_keeps_its_traceback(
 def test_a_run_whose_process_died_is_closed(small_instance: dg.DagsterInstance) -> None:
     died = subprocess.Popen([sys.executable, "-c", ""])
     died.wait()
-    mine = runs.process_tag()
+    mine = process_identity.process_tag()
     gone = mine.replace(f":{os.getpid()}:", f":{died.pid}:")
     reborn = f"{mine}1"  # the number of a living process, but born at another time
     started = {}
     for tag in (mine, gone, reborn, "another-machine:1:1"):
         run = dg.DagsterRun(
-            job_name="load_lake", status=dg.DagsterRunStatus.STARTED, tags={runs.PROCESS_TAG: tag}
+            job_name="load_lake",
+            status=dg.DagsterRunStatus.STARTED,
+            tags={process_identity.PROCESS_TAG: tag},
         )
         started[tag] = small_instance.add_run(run).run_id
-    assert runs.close_dead_runs(small_instance) == 2
+    assert process_identity.close_dead_runs(small_instance) == 2
     for tag, run_id in started.items():
         run_now = small_instance.get_run_by_id(run_id)
         assert run_now is not None

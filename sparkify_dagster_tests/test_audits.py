@@ -14,7 +14,7 @@ from sparkify_dagster.warehouse import AuditFailedError, Platform, WarehouseErro
 from sparkify_dagster.warehouse.audits import run_check
 from sparkify_dagster.warehouse.base import Session
 from sparkify_dagster.warehouse.catalogue import ANALYTICS, STAR, read_catalogue
-from sparkify_dagster.warehouse.reports import Check, Severity
+from sparkify_dagster.warehouse.check import Check, Severity
 from sparkify_dagster_tests.fixtures_engines import EngineUnderTest
 from sparkify_dagster_tests.fixtures_warehouse import (
     FEW_QUESTIONS,

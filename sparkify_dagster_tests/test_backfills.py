@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 
-from sparkify_dagster import runs
+from sparkify_dagster import process_identity, runs
 from sparkify_dagster.instance import open_instance
 from sparkify_dagster.partitions import DayRange, daily_partitions
 from sparkify_dagster.settings import Settings
@@ -145,20 +145,24 @@ def test_the_process_of_a_run_signs_it(
     )
     run = small_instance.get_run_by_id(done.run_id)
     assert run is not None
-    assert run.tags[runs.PROCESS_TAG] == f"{runs.process_tag()}/{done.run_id}"
+    assert (
+        run.tags[process_identity.PROCESS_TAG] == f"{process_identity.process_tag()}/{done.run_id}"
+    )
 
 
 def test_a_retried_run_is_not_taken_for_that_of_the_process_that_died(
     small_instance: dg.DagsterInstance,
 ) -> None:
-    host = runs.process_tag().partition(":")[0]
+    host = process_identity.process_tag().partition(":")[0]
     run = small_instance.add_run(
         dg.DagsterRun(
             job_name="load_lake",
             status=dg.DagsterRunStatus.STARTED,
-            tags={runs.PROCESS_TAG: f"{host}:999999999:1/the-run-before"},
+            tags={process_identity.PROCESS_TAG: f"{host}:999999999:1/the-run-before"},
         )
     )
-    assert runs.close_dead_runs(small_instance) == 0
-    small_instance.add_run_tags(run.run_id, {runs.PROCESS_TAG: f"{host}:999999999:1/{run.run_id}"})
-    assert runs.close_dead_runs(small_instance) == 1
+    assert process_identity.close_dead_runs(small_instance) == 0
+    small_instance.add_run_tags(
+        run.run_id, {process_identity.PROCESS_TAG: f"{host}:999999999:1/{run.run_id}"}
+    )
+    assert process_identity.close_dead_runs(small_instance) == 1

@@ -22,13 +22,9 @@ from sparkify_dagster.charts.colours import (
 )
 from sparkify_dagster.tables.parser import parse_table
 from sparkify_dagster.warehouse.catalogue import ANALYTICS, read_catalogue
-from sparkify_dagster.warehouse.charting import (
-    LARGEST,
-    ChartRows,
-    parse_chart,
-    read_chart,
-)
-from sparkify_dagster.warehouse.reports import Rows, Value
+from sparkify_dagster.warehouse.chart_rows import LARGEST, ChartRows, read_chart
+from sparkify_dagster.warehouse.charting import parse_chart
+from sparkify_dagster.warehouse.rows import Rows, Value
 from sparkify_dagster.warehouse.scripts import ScriptError
 from sparkify_dagster_tests.fixtures_warehouse import Platform
 

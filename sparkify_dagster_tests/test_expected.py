@@ -16,7 +16,7 @@ from sparkify_dagster.warehouse import Platform, comparing
 from sparkify_dagster.warehouse.catalogue import read_catalogue
 from sparkify_dagster.warehouse.comparing import SHOWN, Comparison, compare, compare_table
 from sparkify_dagster.warehouse.expected import ExpectedError, look_into, read_expected
-from sparkify_dagster.warehouse.reports import Rows, Value
+from sparkify_dagster.warehouse.rows import Rows, Value
 from sparkify_dagster.warehouse.verifying import Verdict, counts, difference, verify
 from sparkify_dagster_tests.fixtures_engines import EngineUnderTest
 from sparkify_dagster_tests.fixtures_warehouse import (

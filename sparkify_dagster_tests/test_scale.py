@@ -18,7 +18,7 @@ from sparkify_dagster.warehouse.base import Session, StagedFile
 from sparkify_dagster.warehouse.duckdb import DuckDBSession
 from sparkify_dagster.warehouse.lines import line_batches
 from sparkify_dagster.warehouse.parsing import parse
-from sparkify_dagster.warehouse.reports import Value
+from sparkify_dagster.warehouse.rows import Value
 from sparkify_dagster.warehouse.schema import prepare
 from sparkify_dagster_tests.fixtures_warehouse import (
     DAILY_ANALYTICS,

@@ -18,7 +18,7 @@ from sparkify_dagster.tables import (
     TableError,
     load_tables,
 )
-from sparkify_dagster.tables.ddl import DIALECTS
+from sparkify_dagster.tables.ddl import DIALECTS, create_indexes, create_table
 from sparkify_dagster.tables.names import RESERVED, check_identifier
 from sparkify_dagster.tables.parser import parse_table
 
@@ -224,11 +224,11 @@ def test_redshift_ddl_is_the_files_text_with_the_schema_before_each_table() -> N
     text = (TABLES_FOLDER / "user_levels.sql").read_text(encoding="utf-8")
     text = text.replace("EXISTS user_levels", "EXISTS star.user_levels")
     text = text.replace("REFERENCES users", "REFERENCES star.users")
-    assert TABLES["user_levels"].ddl("redshift", "star") == text.rstrip().rstrip(";")
+    assert create_table(TABLES["user_levels"], "redshift", "star") == text.rstrip().rstrip(";")
 
 
 def test_duckdb_ddl_has_no_keys_and_no_text_sizes() -> None:
-    assert TABLES["user_levels"].ddl("duckdb", "main") == (
+    assert create_table(TABLES["user_levels"], "duckdb", "main") == (
         "CREATE TABLE IF NOT EXISTS main.user_levels (\n"
         "    user_id INTEGER NOT NULL,\n"
         "    level VARCHAR NOT NULL,\n"
@@ -240,7 +240,7 @@ def test_duckdb_ddl_has_no_keys_and_no_text_sizes() -> None:
 
 
 def test_postgres_ddl_compares_text_by_bytes_and_leaves_keys_to_the_audits() -> None:
-    assert TABLES["user_levels"].ddl("postgres", "star") == (
+    assert create_table(TABLES["user_levels"], "postgres", "star") == (
         "CREATE TABLE IF NOT EXISTS star.user_levels (\n"
         "    user_id INTEGER NOT NULL,\n"
         '    level VARCHAR(16) COLLATE "C" NOT NULL,\n'
@@ -253,12 +253,12 @@ def test_postgres_ddl_compares_text_by_bytes_and_leaves_keys_to_the_audits() -> 
 
 def test_postgres_has_indexes_on_the_sort_key_and_on_what_the_file_names() -> None:
     index = "CREATE INDEX IF NOT EXISTS staging_events"
-    assert TABLES["staging_events"].index_ddl("postgres", "star") == (
+    assert create_indexes(TABLES["staging_events"], "postgres", "star") == (
         f"{index}_log_date_index ON star.staging_events (log_date)",
         f"{index}_event_time_index ON star.staging_events (event_time)",
     )
     for engine in ("duckdb", "redshift"):  # they pass over blocks of other days
-        assert TABLES["staging_events"].index_ddl(engine, "star") == ()
+        assert create_indexes(TABLES["staging_events"], engine, "star") == ()
 
 
 def test_duckdb_ddl_creates_every_table_with_its_columns(
@@ -266,8 +266,8 @@ def test_duckdb_ddl_creates_every_table_with_its_columns(
 ) -> None:
     warehouse.execute("CREATE SCHEMA star")
     for table in TABLES.values():
-        warehouse.execute(table.ddl("duckdb", "star"))
-        warehouse.execute(table.ddl("duckdb", "star"))  # once more changes nothing
+        warehouse.execute(create_table(table, "duckdb", "star"))
+        warehouse.execute(create_table(table, "duckdb", "star"))  # once more changes nothing
     for table in TABLES.values():
         rows = warehouse.execute(f"DESCRIBE star.{table.name}").fetchall()
         renamed = {"DOUBLE PRECISION": "DOUBLE"}
@@ -280,7 +280,7 @@ def test_duckdb_ddl_creates_every_table_with_its_columns(
 @pytest.mark.parametrize("engine", DIALECTS)
 def test_the_ddl_of_every_engine_parses_in_its_dialect(engine: str) -> None:
     for table in TABLES.values():
-        tree = sqlglot.parse_one(table.ddl(engine, "star"), read=engine)
+        tree = sqlglot.parse_one(create_table(table, engine, "star"), read=engine)
         assert isinstance(tree, exp.Create)
         assert {found.db for found in tree.find_all(exp.Table)} == {"star"}
 
@@ -294,7 +294,7 @@ def test_the_ddl_of_every_engine_parses_in_its_dialect(engine: str) -> None:
 )
 def test_ddl_for_nonsense_is_refused(engine: str, schema: str, message: str) -> None:
     with pytest.raises(TableError, match=message):
-        TABLES["users"].ddl(engine, schema)
+        create_table(TABLES["users"], engine, schema)
 
 
 # --- reading a file ----------------------------------------------------------------------------

@@ -13,13 +13,8 @@ from sparkify_dagster.assets.storage import file_link, prefix_uri
 from sparkify_dagster.charts import draw
 from sparkify_dagster.progress import Report
 from sparkify_dagster.warehouse import Platform
-from sparkify_dagster.warehouse.reports import (
-    CheckOutcome,
-    FileReport,
-    LoadReport,
-    RefreshReport,
-    Rows,
-)
+from sparkify_dagster.warehouse.reports import CheckOutcome, FileReport, LoadReport, RefreshReport
+from sparkify_dagster.warehouse.rows import Rows
 
 _NAMES_SHOWN = 50
 

@@ -22,7 +22,9 @@ from dagster._core.storage.asset_check_execution_record import (
 
 from sparkify_dagster.assets import describe, metadata
 from sparkify_dagster.resources import desk_of
-from sparkify_dagster.warehouse.reports import Check, CheckOutcome, Rows, Severity
+from sparkify_dagster.warehouse.check import Check, Severity
+from sparkify_dagster.warehouse.reports import CheckOutcome
+from sparkify_dagster.warehouse.rows import Rows
 
 Context = dg.AssetExecutionContext | dg.AssetCheckExecutionContext
 _DONE = COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES

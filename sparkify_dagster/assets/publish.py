@@ -17,7 +17,8 @@ from sparkify_dagster.progress import Checked, Failed, Finished, Noted, Report, 
 from sparkify_dagster.resources import Desk, desk_of
 from sparkify_dagster.warehouse import AuditFailedError
 from sparkify_dagster.warehouse.base import Notify
-from sparkify_dagster.warehouse.reports import Check, RefreshReport
+from sparkify_dagster.warehouse.check import Check
+from sparkify_dagster.warehouse.reports import RefreshReport
 
 Yielded = dg.MaterializeResult[None] | dg.AssetCheckResult | dg.AssetMaterialization
 

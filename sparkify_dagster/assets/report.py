@@ -16,7 +16,7 @@ from sparkify_dagster.report.writing import beside_the_warehouse, write_report
 from sparkify_dagster.resources import PLATFORM, desk_of
 from sparkify_dagster.warehouse import Platform
 from sparkify_dagster.warehouse.catalogue import ANALYTICS
-from sparkify_dagster.warehouse.reports import Check
+from sparkify_dagster.warehouse.check import Check
 
 REPORT = "report"
 

@@ -26,7 +26,7 @@ from sparkify_dagster.automation.run_config import only_new
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.lake import LakeFile
 from sparkify_dagster.partitions import check_range
-from sparkify_dagster.runs import close_dead_runs
+from sparkify_dagster.process_identity import close_dead_runs
 from sparkify_dagster.warehouse import Platform, WarehouseBusyError
 from sparkify_dagster.warehouse.catalogue import ANALYTICS
 

@@ -15,8 +15,8 @@ from sparkify_dagster.charts import words
 from sparkify_dagster.charts.colours import LIGHT_GROUND
 from sparkify_dagster.charts.painter import Painter
 from sparkify_dagster.charts.specs import spec_of
-from sparkify_dagster.warehouse.charting import ChartRows
-from sparkify_dagster.warehouse.reports import Rows
+from sparkify_dagster.warehouse.chart_rows import ChartRows
+from sparkify_dagster.warehouse.rows import Rows
 
 _TAG = re.compile(r"<[^>]*>")
 _EMPTY = re.compile(

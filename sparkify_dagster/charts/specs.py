@@ -19,8 +19,9 @@ from sparkify_dagster.charts.colours import (
     SHAPES,
 )
 from sparkify_dagster.tables import Column
-from sparkify_dagster.warehouse.charting import BAR, HEATMAP, POINTS, ChartRows
-from sparkify_dagster.warehouse.reports import Value
+from sparkify_dagster.warehouse.chart_rows import ChartRows
+from sparkify_dagster.warehouse.charting import BAR, HEATMAP, POINTS
+from sparkify_dagster.warehouse.rows import Value
 
 Spec = dict[str, Any]
 WIDTH = 380

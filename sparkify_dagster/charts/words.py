@@ -9,8 +9,9 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from sparkify_dagster.tables import Column
-from sparkify_dagster.warehouse.charting import BAR, HEATMAP, POINTS, ChartRows
-from sparkify_dagster.warehouse.reports import Value
+from sparkify_dagster.warehouse.chart_rows import ChartRows
+from sparkify_dagster.warehouse.charting import BAR, HEATMAP, POINTS
+from sparkify_dagster.warehouse.rows import Value
 
 NOTHING = "There are no rows yet, so there is nothing to draw."
 UNKNOWN = "unknown"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sparkify_dagster.commands.query import listed, show
+from sparkify_dagster.commands.answers import listed, show
 from sparkify_dagster.console import complain, note
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.statements import is_ended, single_name, split

@@ -157,7 +157,7 @@ def _conclude(
         lake_lines,
         where_next,
     )
-    from sparkify_dagster.warehouse.reports import Severity
+    from sparkify_dagster.warehouse.check import Severity
 
     outcomes = [outcome for result in results for outcome in result.outcomes]
     click.echo(f"\n{closing_table(platform, results, fold)}")

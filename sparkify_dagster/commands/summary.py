@@ -14,14 +14,9 @@ from sparkify_dagster.progress import Report
 from sparkify_dagster.runs import RunResult
 from sparkify_dagster.warehouse import Platform
 from sparkify_dagster.warehouse.catalogue import ANALYTICS, STAR
+from sparkify_dagster.warehouse.check import Severity
 from sparkify_dagster.warehouse.lake_checks import NO_FILES_GONE
-from sparkify_dagster.warehouse.reports import (
-    CheckOutcome,
-    LakeStatus,
-    LoadReport,
-    RefreshReport,
-    Severity,
-)
+from sparkify_dagster.warehouse.reports import CheckOutcome, LakeStatus, LoadReport, RefreshReport
 
 _COLUMNS = (
     Column("asset"),

@@ -54,7 +54,7 @@ def ui(port: int, host: str) -> None:
       sparkify ui --port 3001
     """
     from sparkify_dagster.instance import open_instance
-    from sparkify_dagster.runs import close_dead_runs
+    from sparkify_dagster.process_identity import close_dead_runs
     from sparkify_dagster.settings import load_settings
     from sparkify_dagster.warehouse import open_platform
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from sparkify_dagster.console import Column, table
 
 if TYPE_CHECKING:
-    from sparkify_dagster.warehouse.reports import Rows
+    from sparkify_dagster.warehouse.rows import Rows
 
 _NEEDS_QUOTES = re.compile(r'[",\r\n]|^\s|\s$')
 

@@ -15,7 +15,7 @@ from sparkify_dagster.lake.scratch import Scratch
 from sparkify_dagster.sections import Engine
 from sparkify_dagster.warehouse import Platform, WarehouseError
 from sparkify_dagster.warehouse.copying import MOST_ERRORS, copy_statement, manifest
-from sparkify_dagster.warehouse.reports import Value
+from sparkify_dagster.warehouse.rows import Value
 
 if TYPE_CHECKING:
     from sparkify_dagster.warehouse.redshift import RedshiftWarehouse

@@ -14,10 +14,11 @@ from sparkify_dagster.warehouse import Platform
 from sparkify_dagster.warehouse.audits import run_check
 from sparkify_dagster.warehouse.base import Notify, Session, silent
 from sparkify_dagster.warehouse.catalogue import ANALYTICS, SQL_FOLDER, Catalogue
-from sparkify_dagster.warehouse.charting import ChartRows, read_chart
+from sparkify_dagster.warehouse.chart_rows import ChartRows, read_chart
+from sparkify_dagster.warehouse.check import Severity
 from sparkify_dagster.warehouse.personal import masked
 from sparkify_dagster.warehouse.refreshing import read_state
-from sparkify_dagster.warehouse.reports import Rows, Severity
+from sparkify_dagster.warehouse.rows import Rows
 from sparkify_dagster.warehouse.scripts import read_script
 from sparkify_dagster.warehouse.verifying import configured, outcome_of, verify
 

@@ -20,7 +20,8 @@ from sparkify_dagster.report.facts import (
     SourceState,
 )
 from sparkify_dagster.tables import Column, Table
-from sparkify_dagster.warehouse.reports import Severity, Value
+from sparkify_dagster.warehouse.check import Severity
+from sparkify_dagster.warehouse.rows import Value
 
 _FOLDER = Path(__file__).parent
 _SHOWN_DAYS = 10

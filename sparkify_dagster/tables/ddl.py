@@ -6,12 +6,9 @@ engine it is. Statements are said here and run elsewhere.
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from sparkify_dagster.tables.model import Column, Table
 from sparkify_dagster.tables.names import TableError, check_identifier
-
-if TYPE_CHECKING:
-    from sparkify_dagster.tables.model import Column, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +36,8 @@ DIALECTS = {
 }
 
 
-def create_table(table: "Table", engine: str, schema: str) -> str:
+def create_table(table: Table, engine: str, schema: str) -> str:
+    """The CREATE TABLE IF NOT EXISTS statement for an engine, in a schema."""
     dialect = _dialect(engine)
     check_identifier(schema, "schema")
     if dialect.as_written:
@@ -48,7 +46,7 @@ def create_table(table: "Table", engine: str, schema: str) -> str:
     return f"CREATE TABLE IF NOT EXISTS {schema}.{table.name} (\n    {body}\n)"
 
 
-def create_indexes(table: "Table", engine: str, schema: str) -> tuple[str, ...]:
+def create_indexes(table: Table, engine: str, schema: str) -> tuple[str, ...]:
     """The statements for the sort key and for each column of an `-- index:` line, if any."""
     if not _dialect(engine).indexes:
         return ()
@@ -68,7 +66,7 @@ def _dialect(engine: str) -> Dialect:
     return dialect
 
 
-def _column_line(column: "Column", dialect: Dialect) -> str:
+def _column_line(column: Column, dialect: Dialect) -> str:
     kind = column.type
     if column.is_text:
         kind = (kind if dialect.text_size else column.base_type) + dialect.text_collation

@@ -7,7 +7,6 @@ catalogue. How a file is read is the parser's business, how DDL is written is ``
 from dataclasses import dataclass
 from re import compile as compile_pattern
 
-from sparkify_dagster.tables.ddl import create_indexes, create_table
 from sparkify_dagster.tables.names import TableError, check_identifier
 
 _INTEGERS = frozenset({"SMALLINT", "INTEGER", "BIGINT"})
@@ -254,14 +253,6 @@ class Table:
             for column in self.columns
             if not column.platform
         )
-
-    def ddl(self, engine: str, schema: str) -> str:
-        """The CREATE TABLE IF NOT EXISTS statement for ``engine`` in ``schema``."""
-        return create_table(self, engine, schema)
-
-    def index_ddl(self, engine: str, schema: str) -> tuple[str, ...]:
-        """The CREATE INDEX IF NOT EXISTS statements that belong to the table on ``engine``."""
-        return create_indexes(self, engine, schema)
 
 
 def _json_key(name: str, style: str) -> str:

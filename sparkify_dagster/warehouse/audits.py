@@ -17,9 +17,11 @@ from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.sources import Source
 from sparkify_dagster.tables import Table
 from sparkify_dagster.warehouse.base import Session
+from sparkify_dagster.warehouse.check import Check, Severity
 from sparkify_dagster.warehouse.derived_checks import Scope, derived_checks, is_daily
 from sparkify_dagster.warehouse.personal import masked
-from sparkify_dagster.warehouse.reports import Check, CheckOutcome, Rows, Severity
+from sparkify_dagster.warehouse.reports import CheckOutcome
+from sparkify_dagster.warehouse.rows import Rows
 from sparkify_dagster.warehouse.scripts import ScriptError, incremental, read_script, whole
 
 SAMPLE_ROWS = 10

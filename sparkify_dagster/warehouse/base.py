@@ -17,8 +17,8 @@ from sparkify_dagster.lake import Lake
 from sparkify_dagster.sources import Source
 from sparkify_dagster.tables import Table
 from sparkify_dagster.warehouse.line_rules import LineRules
-from sparkify_dagster.warehouse.reports import Rows, Value
 from sparkify_dagster.warehouse.results import Stream, plain, to_frame
+from sparkify_dagster.warehouse.rows import Rows, Value
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,4 +1,4 @@
-"""What the chart of a table shows: the `-- chart:` line of its file, and the rows that it needs.
+"""The chart of a table: the `-- chart:` line of its file.
 
     -- chart: bar <label> <value>
     -- chart: line <x> <value>[, <value>…]
@@ -6,7 +6,8 @@
     -- chart: points <x> <value> by <series>
     -- chart: heatmap <x> <y> <value>
 
-Each name is a column of the table. How it looks is in `charts`.
+Each name is a column of the table. Which rows it shows is in `chart_rows`,
+how it looks in `charts`.
 """
 
 import re
@@ -15,8 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sparkify_dagster.tables import Column, Table
-from sparkify_dagster.warehouse.base import Session
-from sparkify_dagster.warehouse.reports import Rows
 from sparkify_dagster.warehouse.scripts import ScriptError
 
 BAR, LINE, POINTS, HEATMAP = "bar", "line", "points", "heatmap"
@@ -27,10 +26,6 @@ FORMS = (
     "points <x> <value> by <series>",
     "heatmap <x> <y> <value>",
 )
-LARGEST = 12
-"""Of bars and cells whose texts have no order of their own, so many of the largest."""
-_NEWEST = {BAR: 60, LINE: 400, POINTS: 800, HEATMAP: 600}
-"""Of bars, points and cells with an order of their own, the last on their axis."""
 _SHAPES = (
     (BAR, re.compile(r"bar (?P<x>\w+) (?P<values>\w+)")),
     (LINE, re.compile(r"line (?P<x>\w+) (?P<values>\w+) by (?P<series>\w+)")),
@@ -63,15 +58,6 @@ class Chart:
     def largest_first(self) -> bool:
         """Whether the order is that of the values: a text has no order that means more."""
         return self.kind in (BAR, HEATMAP) and (self.y or self.x).is_text
-
-
-@dataclass(frozen=True)
-class ChartRows:
-    """A chart with its rows: in the order of `Chart.columns`, and of how many in all."""
-
-    chart: Chart
-    rows: Rows
-    total: int
 
 
 def parse_chart(path: Path, text: str, table: Table) -> Chart:
@@ -110,28 +96,6 @@ def parse_chart(path: Path, text: str, table: Table) -> Chart:
         )
     y, series = (known.get(found.get(part) or "") for part in ("y", "series"))
     return Chart(kind, known[found["x"]], values, y, series)
-
-
-def read_chart(session: Session, table: str, chart: Chart) -> ChartRows:
-    """The rows that a chart shows: a table that has grown long is drawn in part.
-
-    Of texts those are the largest, of everything else the newest, the last on its axis.
-    """
-    names = [column.name for column in chart.columns]
-    if chart.largest_first:
-        *axes, value = names
-        order = [f"{value} DESC NULLS LAST", *(f"{name} NULLS LAST" for name in axes)]
-    else:
-        # what grows is the axis of days or weeks: in a heatmap, the y axis
-        first = (chart.y or chart.x).name
-        order = [f"{n} DESC NULLS LAST" for n in (first, *(n for n in names if n != first))]
-    limit = LARGEST if chart.largest_first else _NEWEST[chart.kind]
-    found = session.rows(
-        f"SELECT {', '.join(names)} FROM {table} ORDER BY {', '.join(order)} LIMIT {limit}"
-    )
-    rows = found.rows if chart.largest_first else tuple(reversed(found.rows))
-    total = session.count(f"SELECT COUNT(*) FROM {table}")
-    return ChartRows(chart, Rows(tuple(names), rows), total)
 
 
 def _is_number(column: Column) -> bool:

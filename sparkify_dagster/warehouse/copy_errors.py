@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.warehouse.base import Session, WarehouseError
-from sparkify_dagster.warehouse.reports import Value
+from sparkify_dagster.warehouse.rows import Value
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection

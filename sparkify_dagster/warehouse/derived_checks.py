@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sparkify_dagster.tables import Reference, Table
-from sparkify_dagster.warehouse.reports import Check, Severity
+from sparkify_dagster.warehouse.check import Check, Severity
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, cast
 from sparkify_dagster.interruptible import CallThread
 from sparkify_dagster.tables import Table
 from sparkify_dagster.warehouse.base import PARAMETER, WRITES, Intake, Session, StagedFile
-from sparkify_dagster.warehouse.reports import Rows, Value
 from sparkify_dagster.warehouse.results import Stream, first_rows
+from sparkify_dagster.warehouse.rows import Rows, Value
 
 if TYPE_CHECKING:
     import duckdb

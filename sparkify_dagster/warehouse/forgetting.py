@@ -28,7 +28,7 @@ from sparkify_dagster.warehouse.personal import (
 )
 from sparkify_dagster.warehouse.platform import Platform
 from sparkify_dagster.warehouse.refreshing import Refresher, read_state
-from sparkify_dagster.warehouse.reports import Value
+from sparkify_dagster.warehouse.rows import Value
 from sparkify_dagster.warehouse.schema import FORGOTTEN, look, prepare
 from sparkify_dagster.warehouse.server_errors import TransientError
 from sparkify_dagster.warehouse.transforms import Dependents

@@ -7,8 +7,10 @@ from datetime import date
 from sparkify_dagster.lake import LakeFile
 from sparkify_dagster.sources import Source
 from sparkify_dagster.warehouse.audits import SAMPLE_ROWS
+from sparkify_dagster.warehouse.check import Check, Severity
 from sparkify_dagster.warehouse.ledger import Version, plan_load
-from sparkify_dagster.warehouse.reports import Check, CheckOutcome, Rows, Severity
+from sparkify_dagster.warehouse.reports import CheckOutcome
+from sparkify_dagster.warehouse.rows import Rows
 
 LEDGER_CURRENT = "ledger_current"
 NO_FILES_GONE = "no_files_gone"

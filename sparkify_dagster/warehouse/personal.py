@@ -13,7 +13,7 @@ from sparkify_dagster.tables import Table
 from sparkify_dagster.warehouse import ledger
 from sparkify_dagster.warehouse.base import Session
 from sparkify_dagster.warehouse.line_rules import whole_number
-from sparkify_dagster.warehouse.reports import Rows
+from sparkify_dagster.warehouse.rows import Rows
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -16,6 +16,7 @@ from sparkify_dagster.warehouse import ledger
 from sparkify_dagster.warehouse.audits import audit, refuse_failed, run_check, warn_about
 from sparkify_dagster.warehouse.base import Notify, Session, Warehouse, silent
 from sparkify_dagster.warehouse.catalogue import Catalogue, read_catalogue
+from sparkify_dagster.warehouse.check import Check
 from sparkify_dagster.warehouse.engines import open_warehouse
 from sparkify_dagster.warehouse.lake_checks import hold_against_ledger, lake_checks
 from sparkify_dagster.warehouse.loading import Load, Loaded, load_files
@@ -28,13 +29,7 @@ from sparkify_dagster.warehouse.refreshing import (
     read_state,
     rows_by_day,
 )
-from sparkify_dagster.warehouse.reports import (
-    Check,
-    CheckOutcome,
-    LakeStatus,
-    LoadReport,
-    RefreshReport,
-)
+from sparkify_dagster.warehouse.reports import CheckOutcome, LakeStatus, LoadReport, RefreshReport
 from sparkify_dagster.warehouse.schema import prepare, standing_names
 from sparkify_dagster.warehouse.transforms import Dependents
 

@@ -29,7 +29,7 @@ from sparkify_dagster.warehouse.base import (
 )
 from sparkify_dagster.warehouse.copy_errors import CopyErrors
 from sparkify_dagster.warehouse.line_rules import LineRules
-from sparkify_dagster.warehouse.reports import Value
+from sparkify_dagster.warehouse.rows import Value
 from sparkify_dagster.warehouse.server import ServerSession, ServerWarehouse
 from sparkify_dagster.warehouse.server_results import SELECTS, Page
 from sparkify_dagster.warehouse.staged_rows import staged_rows

@@ -11,9 +11,10 @@ from sparkify_dagster.warehouse import ledger, schema, transforms
 from sparkify_dagster.warehouse.audits import audit
 from sparkify_dagster.warehouse.base import Session, Warehouse
 from sparkify_dagster.warehouse.catalogue import Catalogue
-from sparkify_dagster.warehouse.charting import read_chart
+from sparkify_dagster.warehouse.chart_rows import read_chart
 from sparkify_dagster.warehouse.personal import masked
-from sparkify_dagster.warehouse.reports import CheckOutcome, RefreshReport, Rows
+from sparkify_dagster.warehouse.reports import CheckOutcome, RefreshReport
+from sparkify_dagster.warehouse.rows import Rows
 from sparkify_dagster.warehouse.transforms import Dependents
 
 PREVIEW_ROWS = 10

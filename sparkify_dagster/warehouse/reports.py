@@ -6,51 +6,11 @@ connection and no presentation live here.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from enum import StrEnum
-from typing import TYPE_CHECKING
+from datetime import date
 
-if TYPE_CHECKING:
-    from sparkify_dagster.warehouse.charting import ChartRows
-
-Value = str | int | float | bool | date | datetime | None
-
-
-class Severity(StrEnum):
-    """ERROR fails a run; WARN is shown and fails nothing."""
-
-    ERROR = "error"
-    WARN = "warn"
-
-
-@dataclass(frozen=True)
-class Check:
-    """One rule about one table; its SQL selects the rows that break the rule.
-
-    A check of error severity blocks: it runs inside the transaction that writes the table and
-    rolls it back. `by_day` says that the offending rows carry `log_date`, so that results are
-    told day by day. Values of `personal` columns are masked in what is told.
-    """
-
-    name: str
-    table: str
-    description: str
-    severity: Severity
-    by_day: bool
-    sql: str
-    personal: frozenset[str] = frozenset()
-
-    @property
-    def blocking(self) -> bool:
-        return self.severity is Severity.ERROR
-
-
-@dataclass(frozen=True)
-class Rows:
-    """A few rows with their column names, for previews and offending rows."""
-
-    columns: tuple[str, ...]
-    rows: tuple[tuple[Value, ...], ...]
+from sparkify_dagster.warehouse.chart_rows import ChartRows
+from sparkify_dagster.warehouse.check import Check, Severity
+from sparkify_dagster.warehouse.rows import Rows
 
 
 @dataclass(frozen=True)
@@ -139,7 +99,7 @@ class RefreshReport:
     sql: str
     preview: Rows
     seconds: float
-    chart: "ChartRows | None" = None
+    chart: ChartRows | None = None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sparkify_dagster.statements import QueryError
-from sparkify_dagster.warehouse.reports import Value
+from sparkify_dagster.warehouse.rows import Value
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sparkify_dagster.tables import Table
+from sparkify_dagster.tables.ddl import create_indexes, create_table
 from sparkify_dagster.warehouse import ledger
 from sparkify_dagster.warehouse.base import Notify, Session, Warehouse, WarehouseError
 from sparkify_dagster.warehouse.catalogue import Catalogue
@@ -252,7 +253,7 @@ def _grant(
 
 def _shape(warehouse: Warehouse, catalogue: Catalogue, name: str) -> str:
     """A mark that changes whenever a table has to be made anew; comments do not matter."""
-    texts = [catalogue.tables[name].ddl(warehouse.engine, warehouse.schema)]
+    texts = [create_table(catalogue.tables[name], warehouse.engine, warehouse.schema)]
     if name in catalogue.transforms:
         texts.append(_pending(catalogue, name) or "")
     words = " ".join(_COMMENT.sub("", "\n".join(texts)).split())
@@ -279,7 +280,7 @@ def in_schema(statement: str, schema: str) -> Creation:
 
 def _creation(warehouse: Warehouse, table: Table) -> Creation:
     engine, schema = warehouse.engine, warehouse.schema
-    create = (table.ddl(engine, schema), *table.index_ddl(engine, schema))
+    create = (create_table(table, engine, schema), *create_indexes(table, engine, schema))
     return Creation(schema, table.name, create)
 
 

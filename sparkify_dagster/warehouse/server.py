@@ -25,8 +25,8 @@ from sparkify_dagster.warehouse.base import (
 )
 from sparkify_dagster.warehouse.connections import open_connection
 from sparkify_dagster.warehouse.login import Credentials, mint_credentials
-from sparkify_dagster.warehouse.reports import Rows, Value
 from sparkify_dagster.warehouse.results import Stream
+from sparkify_dagster.warehouse.rows import Rows, Value
 from sparkify_dagster.warehouse.server_errors import TransientError, explained
 from sparkify_dagster.warehouse.server_results import (
     NUMERIC,

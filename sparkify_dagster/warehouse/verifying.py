@@ -12,6 +12,7 @@ from pathlib import Path
 from sparkify_dagster.settings import Settings
 from sparkify_dagster.warehouse.base import Session
 from sparkify_dagster.warehouse.catalogue import Catalogue
+from sparkify_dagster.warehouse.check import Check, Severity
 from sparkify_dagster.warehouse.comparing import Comparison, compare_table
 from sparkify_dagster.warehouse.csv_values import Compared
 from sparkify_dagster.warehouse.expected import (
@@ -22,7 +23,8 @@ from sparkify_dagster.warehouse.expected import (
     read_expected,
 )
 from sparkify_dagster.warehouse.personal import masked
-from sparkify_dagster.warehouse.reports import Check, CheckOutcome, Rows, Severity, Value
+from sparkify_dagster.warehouse.reports import CheckOutcome
+from sparkify_dagster.warehouse.rows import Rows, Value
 
 EXPECTED_RESULTS = "expected_results"
 MISSING, UNEXPECTED, DIFFERENT = "missing", "unexpected", "different"

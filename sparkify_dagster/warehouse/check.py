@@ -1,0 +1,36 @@
+"""What a check is: one rule about one table, as SQL that selects the rows which break it.
+
+How checks are found is in `find_checks`, how they are run in `audits`.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """ERROR fails a run; WARN is shown and fails nothing."""
+
+    ERROR = "error"
+    WARN = "warn"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One rule about one table; its SQL selects the rows that break the rule.
+
+    A check of error severity blocks: it runs inside the transaction that writes the table and
+    rolls it back. `by_day` says that the offending rows carry `log_date`, so that results are
+    told day by day. Values of `personal` columns are masked in what is told.
+    """
+
+    name: str
+    table: str
+    description: str
+    severity: Severity
+    by_day: bool
+    sql: str
+    personal: frozenset[str] = frozenset()
+
+    @property
+    def blocking(self) -> bool:
+        return self.severity is Severity.ERROR
