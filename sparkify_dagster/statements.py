@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
-from sparkify_dagster.errors import SparkifyError
+from sparkify_dagster.errors import QueryError
 
 READING = (
     "SELECT", "WITH", "FROM", "VALUES", "TABLE", "SHOW", "DESCRIBE", "SUMMARIZE", "EXPLAIN",
@@ -28,10 +28,6 @@ _SQL_PART = re.compile(
     | (?P<sign>.)""",
     re.VERBOSE | re.DOTALL,
 )
-
-
-class QueryError(SparkifyError):
-    """The statement is not one that reads, or the warehouse does not understand it."""
 
 
 def one_reading_statement(sql: str) -> str:

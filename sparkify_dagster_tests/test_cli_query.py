@@ -12,7 +12,8 @@ import duckdb
 import pytest
 from pyarrow import parquet
 
-from sparkify_dagster.statements import QueryError, is_ended, one_reading_statement, split
+from sparkify_dagster.errors import QueryError
+from sparkify_dagster.statements import is_ended, one_reading_statement, split
 from sparkify_dagster.warehouse.catalogue import read_catalogue
 from sparkify_dagster_tests.fixtures_cli import SPARKIFY, Project
 

@@ -16,8 +16,7 @@ import pytest
 
 from sparkify_dagster import read_frame
 from sparkify_dagster.commands.values import csv_line, json_text
-from sparkify_dagster.errors import SparkifyError
-from sparkify_dagster.statements import QueryError
+from sparkify_dagster.errors import QueryError, SparkifyError
 from sparkify_dagster.warehouse.asking import asking
 from sparkify_dagster.warehouse.base import silent
 from sparkify_dagster_tests.fixtures_cli import Project

@@ -14,9 +14,9 @@ from sparkify_dagster.sources import SOURCES
 from sparkify_dagster.tables.ddl import create_table
 from sparkify_dagster.warehouse import copying
 from sparkify_dagster.warehouse.catalogue import SQL_FOLDER, read_catalogue
+from sparkify_dagster.warehouse.declared_lake_checks import lake_checks
 from sparkify_dagster.warehouse.duckdb import DuckDBSession
 from sparkify_dagster.warehouse.forgetting import forget_user
-from sparkify_dagster.warehouse.lake_checks import lake_checks
 from sparkify_dagster.warehouse.redshift import RedshiftWarehouse
 from sparkify_dagster.warehouse.roles import Roles, role_statements
 from sparkify_dagster.warehouse.scripts import incremental, read_script, whole

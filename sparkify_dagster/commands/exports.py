@@ -14,9 +14,8 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING
 
 from sparkify_dagster.commands.values import csv_line, json_text
-from sparkify_dagster.errors import SparkifyError
+from sparkify_dagster.errors import QueryError, SparkifyError
 from sparkify_dagster.replacing import replaced
-from sparkify_dagster.statements import QueryError
 
 if TYPE_CHECKING:
     import pyarrow as pa

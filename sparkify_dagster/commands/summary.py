@@ -15,7 +15,7 @@ from sparkify_dagster.runs import RunResult
 from sparkify_dagster.warehouse import Platform
 from sparkify_dagster.warehouse.catalogue import ANALYTICS, STAR
 from sparkify_dagster.warehouse.check import Severity
-from sparkify_dagster.warehouse.lake_checks import NO_FILES_GONE
+from sparkify_dagster.warehouse.declared_lake_checks import NO_FILES_GONE
 from sparkify_dagster.warehouse.reports import CheckOutcome, LakeStatus, LoadReport, RefreshReport
 
 _COLUMNS = (

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sparkify_dagster.statements import QueryError, one_reading_statement, single_name
+from sparkify_dagster.errors import QueryError
+from sparkify_dagster.statements import one_reading_statement, single_name
 from sparkify_dagster.warehouse.base import Notify, Session, Warehouse, WarehouseError
 from sparkify_dagster.warehouse.catalogue import (
     ANALYTICS,

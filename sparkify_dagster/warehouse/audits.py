@@ -1,34 +1,21 @@
-"""Checks: SQL that selects the rows which break a rule.
+"""Runs checks: over a whole table, over some days, or over what a transaction changed.
 
-Key, reference, not-null and accepted-value checks are derived from the table files. Those in
-`sql/checks/every_source/` hold for each staging table, `<table>` standing for its name and lines
-that end in `-- dated` for sources by day; those in `sql/checks/<table>/` for one table, where a
-file named like a derived check replaces it. A check of error severity blocks: a failed one rolls
-the writing transaction back. What else an outcome means is decided by the callers.
+A check of error severity blocks: a failed one rolls the writing transaction back. What else an
+outcome means is decided by the callers; how checks are found is in `find_checks`.
 """
 
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable
 from datetime import date
-from pathlib import Path
 
 from sparkify_dagster.errors import SparkifyError
-from sparkify_dagster.sources import Source
-from sparkify_dagster.tables import Table
 from sparkify_dagster.warehouse.base import Session
-from sparkify_dagster.warehouse.check import Check, Severity
-from sparkify_dagster.warehouse.derived_checks import Scope, derived_checks, is_daily
+from sparkify_dagster.warehouse.check import Check
 from sparkify_dagster.warehouse.personal import masked
 from sparkify_dagster.warehouse.reports import CheckOutcome
 from sparkify_dagster.warehouse.rows import Rows
-from sparkify_dagster.warehouse.scripts import ScriptError, incremental, read_script, whole
+from sparkify_dagster.warehouse.scripts import incremental, whole
 
 SAMPLE_ROWS = 10
-_SEVERITIES = {severity.value: severity for severity in Severity}
-_EVERY_SOURCE = "every_source"
-_WORD = re.compile(r"\w+")
-_DATED = re.compile(r"\s*-- dated\b")
 
 
 class AuditFailedError(SparkifyError):
@@ -45,35 +32,6 @@ class AuditFailedError(SparkifyError):
             f"{table}: {told}. Nothing was changed; the table keeps its rows from before. "
             "Look at the offending rows, mend their cause, and run again."
         )
-
-
-def find_checks(
-    tables: Mapping[str, Table],
-    sources: Mapping[str, Source],
-    scopes: Mapping[str, Scope],
-    folder: Path,
-) -> tuple[Check, ...]:
-    """All checks of all tables, derived ones and files, in the order of the tables.
-
-    `scopes` says, for a table that is written in parts, which rows a transaction changed.
-
-    Raises:
-        ScriptError: if a file does not say what it must, or belongs to no table.
-    """
-    found: dict[tuple[str, str], Check] = {}
-    for table in tables.values():
-        checks = list(derived_checks(table, scopes.get(table.name)))
-        if source := sources.get(table.name):
-            files = sorted((folder / _EVERY_SOURCE).glob("*.sql"))
-            checks += [_of_source(_from_file(path, table), source) for path in files]
-        checks += [_from_file(path, table) for path in sorted((folder / table.name).glob("*.sql"))]
-        found |= {(check.table, check.name): check for check in checks}
-    for path in sorted(folder.iterdir()):
-        if path.is_dir() and path.name not in {*tables, _EVERY_SOURCE}:
-            raise ScriptError(
-                f"{path}: there is no table '{path.name}'. Rename the folder after a table."
-            )
-    return tuple(_knowing_personal(check, tables) for check in found.values())
 
 
 def run_check(
@@ -146,30 +104,6 @@ def refuse_failed(outcomes: tuple[CheckOutcome, ...]) -> None:
     failed = [outcome for outcome in outcomes if outcome.failed_hard]
     if failed:
         raise AuditFailedError(failed[0].check.table, outcomes)
-
-
-def _knowing_personal(check: Check, tables: Mapping[str, Table]) -> Check:
-    """With the names of the personal columns of every table that it may read."""
-    read = set(_WORD.findall(check.sql)) & tables.keys()
-    return replace(check, personal=frozenset(c for name in read for c in tables[name].personal))
-
-
-def _from_file(path: Path, table: Table) -> Check:
-    script = read_script(path)
-    severity = _SEVERITIES.get(script.properties.get("severity", ""))
-    if severity is None or not script.description:
-        raise ScriptError(
-            f"{path}: the header must hold a description and '-- severity: error' (or warn)."
-        )
-    (sql,) = script.statements.values()
-    told = " ".join(script.description.split())
-    return Check(script.name, table.name, told, severity, is_daily(table), sql)
-
-
-def _of_source(check: Check, source: Source) -> Check:
-    lines = check.sql.replace("<table>", source.table).splitlines()
-    kept = [_DATED.sub("", line) for line in lines if source.dated or not _DATED.search(line)]
-    return replace(check, sql="\n".join(kept))
 
 
 def _told(sample: Rows) -> str:

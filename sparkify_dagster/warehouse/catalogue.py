@@ -14,11 +14,11 @@ from pathlib import Path
 from sparkify_dagster.sources import SOURCES, Source
 from sparkify_dagster.tables import Table, load_tables
 from sparkify_dagster.warehouse import transforms
-from sparkify_dagster.warehouse.audits import find_checks
 from sparkify_dagster.warehouse.charting import Chart, parse_chart
 from sparkify_dagster.warehouse.check import Check
+from sparkify_dagster.warehouse.declared_lake_checks import lake_checks
 from sparkify_dagster.warehouse.derived_checks import Scope, is_daily
-from sparkify_dagster.warehouse.lake_checks import lake_checks
+from sparkify_dagster.warehouse.find_checks import find_checks
 from sparkify_dagster.warehouse.line_rules import LineRules
 from sparkify_dagster.warehouse.scripts import ScriptError
 from sparkify_dagster.warehouse.transforms import Transform

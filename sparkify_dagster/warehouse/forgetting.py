@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.tables import Table
 from sparkify_dagster.warehouse import ledger
+from sparkify_dagster.warehouse.apply_transforms import Dependents
 from sparkify_dagster.warehouse.audits import AuditFailedError, audit
 from sparkify_dagster.warehouse.base import (
     Notify,
@@ -31,7 +32,6 @@ from sparkify_dagster.warehouse.refreshing import Refresher, read_state
 from sparkify_dagster.warehouse.rows import Value
 from sparkify_dagster.warehouse.schema import FORGOTTEN, look, prepare
 from sparkify_dagster.warehouse.server_errors import TransientError
-from sparkify_dagster.warehouse.transforms import Dependents
 
 _REJECTS = ("table_name", "key", "line", "reason", "raw_line")
 

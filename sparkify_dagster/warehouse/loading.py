@@ -17,13 +17,13 @@ from sparkify_dagster.lake import Lake, LakeFile
 from sparkify_dagster.lake.base import changed
 from sparkify_dagster.sources import Source
 from sparkify_dagster.warehouse import ledger
+from sparkify_dagster.warehouse.apply_transforms import Dependents
 from sparkify_dagster.warehouse.base import Session, StagedFile
 from sparkify_dagster.warehouse.line_rules import LineRules
 from sparkify_dagster.warehouse.lines import LineBatch, line_batches
 from sparkify_dagster.warehouse.parsing import Parsed, Rejected, parse
 from sparkify_dagster.warehouse.personal import emptying, shown_line, without_forgotten
 from sparkify_dagster.warehouse.reports import FileReport
-from sparkify_dagster.warehouse.transforms import Dependents
 
 REASONS_TOLD = 3
 # Batches that are parsed at once: the engine never waits for a slow one, and few are in memory.

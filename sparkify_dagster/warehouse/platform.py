@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, TypeVar
 from sparkify_dagster.lake import Lake, LakeFile, open_lake
 from sparkify_dagster.settings import Settings
 from sparkify_dagster.warehouse import ledger
+from sparkify_dagster.warehouse.apply_transforms import Dependents
 from sparkify_dagster.warehouse.audits import audit, refuse_failed, run_check, warn_about
 from sparkify_dagster.warehouse.base import Notify, Session, Warehouse, silent
 from sparkify_dagster.warehouse.catalogue import Catalogue, read_catalogue
 from sparkify_dagster.warehouse.check import Check
+from sparkify_dagster.warehouse.declared_lake_checks import lake_checks
 from sparkify_dagster.warehouse.engines import open_warehouse
-from sparkify_dagster.warehouse.lake_checks import hold_against_ledger, lake_checks
+from sparkify_dagster.warehouse.lake_checks import hold_against_ledger
 from sparkify_dagster.warehouse.loading import Load, Loaded, load_files
 from sparkify_dagster.warehouse.personal import forgotten_ids
 from sparkify_dagster.warehouse.refreshing import (
@@ -31,7 +33,6 @@ from sparkify_dagster.warehouse.refreshing import (
 )
 from sparkify_dagster.warehouse.reports import CheckOutcome, LakeStatus, LoadReport, RefreshReport
 from sparkify_dagster.warehouse.schema import prepare, standing_names
-from sparkify_dagster.warehouse.transforms import Dependents
 
 if TYPE_CHECKING:
     import pandas as pd

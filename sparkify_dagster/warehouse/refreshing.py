@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-from sparkify_dagster.warehouse import ledger, schema, transforms
+from sparkify_dagster.warehouse import apply_transforms, ledger, schema
+from sparkify_dagster.warehouse.apply_transforms import Dependents
 from sparkify_dagster.warehouse.audits import audit
 from sparkify_dagster.warehouse.base import Session, Warehouse
 from sparkify_dagster.warehouse.catalogue import Catalogue
@@ -15,7 +16,6 @@ from sparkify_dagster.warehouse.chart_rows import read_chart
 from sparkify_dagster.warehouse.personal import masked
 from sparkify_dagster.warehouse.reports import CheckOutcome, RefreshReport
 from sparkify_dagster.warehouse.rows import Rows
-from sparkify_dagster.warehouse.transforms import Dependents
 
 PREVIEW_ROWS = 10
 Days = tuple[date, date]
@@ -67,7 +67,7 @@ class Refresher:
         if full or force or state.is_behind(table):
             report = self._make(table, state.built, force, full=full)
         else:
-            report = self._report(table, transforms.Written(False, 0, 0), (), ())
+            report = self._report(table, apply_transforms.Written(False, 0, 0), (), ())
         return replace(report, also_refreshed=tuple(also))
 
     def _make(
@@ -84,23 +84,23 @@ class Refresher:
             dependents.forget()
         else:
             if force and daily:
-                transforms.add_pending_days(session, transform, days_between(force))
+                apply_transforms.add_pending_days(session, transform, days_between(force))
             dependents.note()
             session.settle(transform.pending)
-        written = transforms.apply(session, transform, full=full)
+        written = apply_transforms.apply(session, transform, full=full)
         session.analyze(table, written.added)
         if not full:
             dependents.note()
-            days = transforms.pending_days(session, transform) if daily else []
+            days = apply_transforms.pending_days(session, transform) if daily else []
         dependents.mark_stale()
         outcomes = audit(session, self._catalogue.checks_of(table), changed_only=not full)
-        transforms.note_done(session, transform, self._catalogue.code_version(table))
+        apply_transforms.note_done(session, transform, self._catalogue.code_version(table))
         return self._report(table, written, outcomes, days)
 
     def _report(
         self,
         table: str,
-        written: transforms.Written,
+        written: apply_transforms.Written,
         outcomes: tuple[CheckOutcome, ...],
         days: Sequence[date],
     ) -> RefreshReport:

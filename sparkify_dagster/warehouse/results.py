@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sparkify_dagster.statements import QueryError
+from sparkify_dagster.errors import QueryError
 from sparkify_dagster.warehouse.rows import Value
 
 if TYPE_CHECKING:

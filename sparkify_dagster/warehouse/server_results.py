@@ -10,7 +10,7 @@ from decimal import Decimal
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from sparkify_dagster.statements import QueryError
+from sparkify_dagster.errors import QueryError
 
 if TYPE_CHECKING:
     import pyarrow as pa
