@@ -36,7 +36,7 @@ lint: $(STAMP)  ## ruff, its formatter, and mypy in strict mode
 	@$(BIN)/mypy
 
 docs: $(STAMP)  ## make docs/data_dictionary.md and what is kept of the SQL's lineage anew
-	@$(BIN)/python -m sparkify_dagster.generated
+	@$(BIN)/python -m sparkify_dagster.catalogue.make_docs
 
 bench: $(STAMP)  ## measure whole `sparkify run` processes; takes several minutes
 	@$(BIN)/python -m benchmarks $(ARGS)

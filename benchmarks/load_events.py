@@ -8,10 +8,10 @@ The tables are made before the clock starts, as those are that `\\copy` fills.
 import sys
 import time
 
+from sparkify_dagster.engines.base import Session
 from sparkify_dagster.settings import load_settings
 from sparkify_dagster.warehouse import open_platform
-from sparkify_dagster.warehouse.base import Session
-from sparkify_dagster.warehouse.schema import prepare
+from sparkify_dagster.warehouse.admin.create_tables import prepare
 
 
 def main(*arguments: str) -> None:

@@ -46,8 +46,8 @@ class Ticks:
     """The sensor for log files over the lake, with an instance and a warehouse of its own."""
 
     def __init__(self, lake: Path, folder: Path, stack: ExitStack) -> None:
-        from sparkify_dagster.automation.sensors import arrival_sensors
-        from sparkify_dagster.instance import open_instance
+        from sparkify_dagster.defs.instance.home import open_instance
+        from sparkify_dagster.defs.sensors.new_files import arrival_sensors
         from sparkify_dagster.settings import load_settings
         from sparkify_dagster.warehouse import open_platform
 

@@ -1,97 +1,17 @@
-"""Joins assets, checks, jobs and resources to Dagster definitions.
+"""What `dagster` and the UI load: the definitions for dwh.cfg and the environment.
 
-Nothing is declared here but the joining. `build_definitions` makes the same graph for a test, with
-other settings or another platform.
+How they are joined is in `defs.build`.
 """
-
-import warnings
 
 import dagster as dg
 
-from sparkify_dagster.assets.derived import derived_assets
-from sparkify_dagster.assets.report import report_assets
-from sparkify_dagster.assets.sources import lake_assets, ledger_assets
-from sparkify_dagster.assets.staging import staging_asset
-from sparkify_dagster.automation.alerts import alert_sensors
-from sparkify_dagster.automation.cluster import cluster_jobs
-from sparkify_dagster.automation.forgetting import forgetting
-from sparkify_dagster.automation.freshness import with_freshness
-from sparkify_dagster.automation.jobs import asset_jobs
-from sparkify_dagster.automation.schedules import schedules
-from sparkify_dagster.automation.sensors import arrival_sensors
-from sparkify_dagster.automation.tables import create_tables
-from sparkify_dagster.aws_resources import aws_resources
-from sparkify_dagster.checks import ledger_checks
-from sparkify_dagster.checks.expected import expected_checks
-from sparkify_dagster.instance import WAREHOUSE_POOL
-from sparkify_dagster.partitions import daily_partitions
-from sparkify_dagster.progress import Observer, unobserved
-from sparkify_dagster.resources import PLATFORM, platform_resource
-from sparkify_dagster.settings import Settings, load_settings
-from sparkify_dagster.warehouse import Platform, open_platform
+from sparkify_dagster.defs.build import build_definitions
+from sparkify_dagster.settings import load_settings
 
-
-def build_definitions(
-    settings: Settings, platform: Platform | None = None, observer: Observer = unobserved
-) -> dg.Definitions:
-    """Everything that Dagster shows and runs for these settings.
-
-    Raises:
-        SparkifyError: if the platform cannot be made of these settings.
-    """
-    platform = platform or open_platform(settings)
-    catalogue = platform.catalogue
-    pool = WAREHOUSE_POOL if platform.warehouse.one_process else None
-    daily = daily_partitions(settings.partitions)
-    accept_beta_features()
-    ledger = ledger_assets(platform)
-    return dg.Definitions(
-        assets=[
-            *lake_assets(platform, daily),
-            *ledger,
-            *with_freshness(
-                settings,
-                [
-                    *(staging_asset(platform, table, daily, pool) for table in catalogue.sources),
-                    *derived_assets(platform, daily, pool),
-                ],
-            ),
-            *report_assets(platform, pool),
-        ],
-        asset_checks=[
-            *(
-                found
-                for spec in ledger
-                if (found := ledger_checks(platform, spec.key.to_user_string(), pool))
-            ),
-            *expected_checks(platform, pool),
-        ],
-        jobs=[
-            *asset_jobs(catalogue),
-            create_tables(platform, pool),
-            forgetting(platform, pool),
-            *cluster_jobs(settings),
-        ],
-        sensors=[*arrival_sensors(platform), *alert_sensors(settings, catalogue)],
-        schedules=schedules(platform),
-        resources={PLATFORM: platform_resource(platform, observer), **aws_resources(settings)},
-        # The work is the warehouse's, one writer at a time. Measured: seven trivial assets took
-        # 28 s in processes of their own, 1.3 s in one.
-        executor=dg.in_process_executor,
-    )
-
-
-def accept_beta_features() -> None:
-    """No warnings for the beta and preview features that are used on purpose, in this process.
-
-    They are backfill policies, checks with days, owners of jobs: the one place that silences them.
-    Dagster warns when it resolves definitions, long after they are built, so this is not a block.
-    """
-    for category in (dg.BetaWarning, dg.PreviewWarning):
-        warnings.filterwarnings("ignore", r".* is currently in (beta|preview)", category)
+__all__ = ["build_definitions", "defs"]
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """What `dagster` and the UI load: the settings of dwh.cfg and the environment."""
+    """Everything that Dagster shows and runs."""
     return build_definitions(load_settings())

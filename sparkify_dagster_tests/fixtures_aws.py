@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sparkify_dagster.cluster import Clock
+from sparkify_dagster.aws.cluster import Clock
 from sparkify_dagster.settings import Settings, load_settings
 from sparkify_dagster_tests.fake_serverless import ACCOUNT, REGION, TICKS, FakeServerless
 
@@ -104,7 +104,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAws]:
         monkeypatch.delenv("AWS_PROFILE", raising=False)
         fake = FakeAws(serverless)
         _take_time(fake, monkeypatch)
-        monkeypatch.setattr("sparkify_dagster.cluster.lifecycle.Clock", lambda: fake.clock)
+        monkeypatch.setattr("sparkify_dagster.aws.cluster.lifecycle.Clock", lambda: fake.clock)
         yield fake
         # First what was set in here, also by the test: moto takes back its own credentials, stops
         # if somebody removed them, and what was undone after it would stay for other tests.

@@ -18,7 +18,7 @@ from unittest.mock import patch
 import pytest
 from click.testing import CliRunner
 
-from sparkify_dagster.cli import sparkify
+from sparkify_dagster.cli.main import sparkify
 from sparkify_dagster_tests.fixtures_dagster import FIRST, LAST, SmallLake
 from sparkify_dagster_tests.fixtures_lake import CREDENTIALS, S3Endpoint
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from sparkify_dagster.instance import open_instance
-from sparkify_dagster.partitions import DayRange
+from sparkify_dagster.defs.instance.home import open_instance
+from sparkify_dagster.defs.partitions import DayRange
 from sparkify_dagster.settings import Settings, load_settings
 from sparkify_dagster.warehouse import Platform, open_platform
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sparkify_dagster.warehouse.catalogue import Catalogue
+from sparkify_dagster.catalogue.catalogue import Catalogue
 from sparkify_dagster_tests.fixtures_lake import S3Endpoint, use_credentials
 from sparkify_dagster_tests.fixtures_warehouse import FolderLake, Platform, make_platform
 from sparkify_dagster_tests.postgres_server import Database, PostgresServer

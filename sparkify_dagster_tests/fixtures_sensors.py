@@ -13,13 +13,13 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
-from sparkify_dagster.automation.sensors import arrival_sensors
 from sparkify_dagster.definitions import build_definitions
-from sparkify_dagster.instance import open_instance
-from sparkify_dagster.partitions import RANGE_END_TAG, RANGE_START_TAG
+from sparkify_dagster.defs.instance.home import open_instance
+from sparkify_dagster.defs.partitions import RANGE_END_TAG, RANGE_START_TAG
+from sparkify_dagster.defs.sensors.new_files import arrival_sensors
 from sparkify_dagster.settings import load_settings
 from sparkify_dagster.warehouse import Platform
-from sparkify_dagster.warehouse.ledger import current_etags
+from sparkify_dagster.warehouse.load.ledger import current_etags
 from sparkify_dagster_tests.fixtures_warehouse import (
     FIRST,
     FolderLake,

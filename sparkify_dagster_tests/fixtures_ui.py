@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from sparkify_dagster.partitions import DayRange
+from sparkify_dagster.defs.partitions import DayRange
 from sparkify_dagster_tests.fixtures_cli import SPARKIFY, Project
 from sparkify_dagster_tests.fixtures_warehouse import TABLES
 

@@ -15,10 +15,11 @@ from typing import TypeAlias
 
 import pytest
 
+from sparkify_dagster.catalogue.catalogue import Catalogue, read_catalogue
+from sparkify_dagster.catalogue.sql_files import SQL_FOLDER
 from sparkify_dagster.settings import load_settings
 from sparkify_dagster.warehouse import Platform, open_platform
 from sparkify_dagster.warehouse import platform as platform_module
-from sparkify_dagster.warehouse.catalogue import SQL_FOLDER, Catalogue, read_catalogue
 
 Json: TypeAlias = dict[str, object]
 TableRows: TypeAlias = dict[str, list[tuple[object, ...]]]

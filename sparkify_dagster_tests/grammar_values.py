@@ -6,7 +6,7 @@ where nothing does, a number counts as whole, and a cast makes it plain.
 
 from collections.abc import Iterator
 
-from sparkify_dagster.tables import load_tables
+from sparkify_dagster.catalogue.tables import load_tables
 from sparkify_dagster_tests.grammar_denied import Rule
 from sparkify_dagster_tests.grammar_tokens import Kind, Statement, Token, arguments
 

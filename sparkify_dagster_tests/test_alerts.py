@@ -18,15 +18,15 @@ from dagster._core.remote_origin import (
 )
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
-from sparkify_dagster import runs
-from sparkify_dagster.automation import alerts
-from sparkify_dagster.automation.alert_message import Alert
-from sparkify_dagster.automation.alerts import alert_sensors
-from sparkify_dagster.automation.notifiers import NotifyError
+from sparkify_dagster.catalogue.catalogue import read_catalogue
 from sparkify_dagster.definitions import build_definitions
+from sparkify_dagster.defs import runs
+from sparkify_dagster.defs.sensors import alerts
+from sparkify_dagster.defs.sensors.alert_message import Alert
+from sparkify_dagster.defs.sensors.alerts import alert_sensors
+from sparkify_dagster.defs.sensors.notifiers import NotifyError
 from sparkify_dagster.settings import Settings, load_settings
 from sparkify_dagster.warehouse import Platform, open_platform
-from sparkify_dagster.warehouse.catalogue import read_catalogue
 from sparkify_dagster_tests.fixtures_alerts import MakeMailServer, WebServer
 from sparkify_dagster_tests.fixtures_dagster import THREE_DAYS, SmallLake
 from sparkify_dagster_tests.fixtures_warehouse import few_questions_sql

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from sparkify_dagster.catalogue.catalogue import ANALYTICS, read_catalogue
 from sparkify_dagster.simulate import Simulation, write_lake
-from sparkify_dagster.warehouse.catalogue import ANALYTICS, read_catalogue
 from sparkify_dagster_tests.fixtures_engines import EngineUnderTest
 from sparkify_dagster_tests.fixtures_warehouse import (
     DAILY_ANALYTICS,

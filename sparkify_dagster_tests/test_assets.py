@@ -22,17 +22,18 @@ from dagster._core.execution.plan.active import ActiveExecution
 from dagster._core.loader import LoadingContextForTest
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
-from sparkify_dagster import process_identity, runs
+from sparkify_dagster.catalogue.catalogue import read_catalogue
 from sparkify_dagster.definitions import build_definitions
+from sparkify_dagster.defs import runs
+from sparkify_dagster.defs.instance import process_identity
+from sparkify_dagster.defs.partitions import DayError, DayRange
+from sparkify_dagster.engines.base import Session
+from sparkify_dagster.engines.duckdb.session import DuckDBSession
 from sparkify_dagster.errors import SparkifyError
-from sparkify_dagster.partitions import DayError, DayRange
-from sparkify_dagster.progress import Event, Failed, Finished, Started
 from sparkify_dagster.settings import Settings
 from sparkify_dagster.warehouse import Platform, open_platform
-from sparkify_dagster.warehouse.base import Session
-from sparkify_dagster.warehouse.catalogue import read_catalogue
-from sparkify_dagster.warehouse.duckdb_session import DuckDBSession
 from sparkify_dagster.warehouse.reports import LoadReport
+from sparkify_dagster.warehouse.run_events import Event, Failed, Finished, Started
 from sparkify_dagster_tests.fixtures_dagster import FIRST, LAST, THREE_DAYS, SmallLake
 from sparkify_dagster_tests.fixtures_warehouse import few_questions_sql
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from sparkify_dagster.catalogue.catalogue import ANALYTICS, STAR, read_catalogue
+from sparkify_dagster.catalogue.check import Check, Severity
+from sparkify_dagster.engines.base import Session
 from sparkify_dagster.warehouse import AuditFailedError, Platform, WarehouseError
-from sparkify_dagster.warehouse.audits import run_check
-from sparkify_dagster.warehouse.base import Session
-from sparkify_dagster.warehouse.catalogue import ANALYTICS, STAR, read_catalogue
-from sparkify_dagster.warehouse.check import Check, Severity
+from sparkify_dagster.warehouse.checks.run_checks import run_check
 from sparkify_dagster_tests.fixtures_engines import EngineUnderTest
 from sparkify_dagster_tests.fixtures_warehouse import (
     FEW_QUESTIONS,

@@ -16,8 +16,8 @@ import psycopg2
 import pytest
 from psycopg2.extras import DictCursor
 
-from sparkify_dagster.aws_resources import RedshiftClientResource, S3Resource, aws_resources
-from sparkify_dagster.redshift_client import RedshiftClientError, without_values
+from sparkify_dagster.defs.aws_resources import RedshiftClientResource, S3Resource, aws_resources
+from sparkify_dagster.defs.redshift_client import RedshiftClientError, without_values
 from sparkify_dagster.settings import Settings, load_settings
 from sparkify_dagster_tests.postgres_server import Database
 
@@ -119,7 +119,7 @@ def test_methods_take_the_parameters_of_dagster_aws(method: str) -> None:
 
     from dagster_aws.redshift import RedshiftClient as TheirClient
 
-    from sparkify_dagster.redshift_client import RedshiftClient
+    from sparkify_dagster.defs.redshift_client import RedshiftClient
 
     ours, theirs = (
         inspect.signature(getattr(client, method)).parameters.values()
@@ -441,7 +441,7 @@ def test_the_s3_client_is_made_as_the_fields_say(monkeypatch: pytest.MonkeyPatch
 
 def test_drivers_are_imported_only_when_they_are_used() -> None:
     program = (
-        "import sys, sparkify_dagster.aws_resources as r;"
+        "import sys, sparkify_dagster.defs.aws_resources as r;"
         "r.S3Resource(region_name='x'); r.RedshiftClientResource(host='h').get_client();"
         "print([m for m in ('boto3', 'botocore', 'psycopg2', 'dagster_aws') if m in sys.modules])"
     )

@@ -8,9 +8,10 @@ import dagster as dg
 import pytest
 from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 
-from sparkify_dagster import process_identity, runs
-from sparkify_dagster.instance import open_instance
-from sparkify_dagster.partitions import DayRange, daily_partitions
+from sparkify_dagster.defs import runs
+from sparkify_dagster.defs.instance import process_identity
+from sparkify_dagster.defs.instance.home import open_instance
+from sparkify_dagster.defs.partitions import DayRange, daily_partitions
 from sparkify_dagster.settings import Settings
 from sparkify_dagster.warehouse import Platform
 from sparkify_dagster_tests.fixtures_dagster import FIRST, LAST, THREE_DAYS, SmallLake

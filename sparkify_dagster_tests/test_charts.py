@@ -9,8 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from sparkify_dagster.charts import Picture, draw, drawing, words
-from sparkify_dagster.charts.colours import (
+from sparkify_dagster.catalogue.catalogue import ANALYTICS, read_catalogue
+from sparkify_dagster.catalogue.charts import parse_chart
+from sparkify_dagster.catalogue.sql_files import ScriptError
+from sparkify_dagster.catalogue.tables.parser import parse_table
+from sparkify_dagster.engines.rows import Rows, Value
+from sparkify_dagster.present.charts import Picture, draw, drawing, words
+from sparkify_dagster.present.charts.colours import (
     DARK_GROUND,
     HEAT,
     HEAT_OPACITIES,
@@ -20,12 +25,7 @@ from sparkify_dagster.charts.colours import (
     SERIES,
     dark_rules,
 )
-from sparkify_dagster.tables.parser import parse_table
-from sparkify_dagster.warehouse.catalogue import ANALYTICS, read_catalogue
-from sparkify_dagster.warehouse.chart_rows import LARGEST, ChartRows, read_chart
-from sparkify_dagster.warehouse.charting import parse_chart
-from sparkify_dagster.warehouse.rows import Rows, Value
-from sparkify_dagster.warehouse.scripts import ScriptError
+from sparkify_dagster.warehouse.refresh.chart_rows import LARGEST, ChartRows, read_chart
 from sparkify_dagster_tests.fixtures_warehouse import Platform
 
 TABLE = parse_table(

@@ -6,8 +6,8 @@ import time
 import pytest
 from click.testing import CliRunner
 
-from sparkify_dagster.cli import sparkify
-from sparkify_dagster.commands import run as run_command
+from sparkify_dagster.cli.main import sparkify
+from sparkify_dagster.cli.run import command as run_command
 from sparkify_dagster.console import Column, Mark, counted, listed, one_line, size, table
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster_tests.fixtures_cli import Project
@@ -17,7 +17,7 @@ HEAVY = ("dagster", "duckdb", "pandas", "pyarrow", "numpy", "boto3", "obstore", 
 LOADED_MODULES = (
     "import sys, atexit\n"
     "atexit.register(lambda: print('LOADED', *sorted({m.split('.')[0] for m in sys.modules})))\n"
-    "from sparkify_dagster.cli import sparkify\n"
+    "from sparkify_dagster.cli.main import sparkify\n"
     "sparkify.main(prog_name='sparkify')\n"
 )
 

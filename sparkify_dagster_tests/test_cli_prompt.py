@@ -17,9 +17,9 @@ import pytest
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 
-from sparkify_dagster.commands.completing import SqlCompleter
-from sparkify_dagster.commands.prompt import HISTORY, is_complete
-from sparkify_dagster.warehouse.catalogue import read_catalogue
+from sparkify_dagster.catalogue.catalogue import read_catalogue
+from sparkify_dagster.cli.query.completion import SqlCompleter
+from sparkify_dagster.cli.query.prompt import HISTORY, is_complete
 from sparkify_dagster_tests.fixtures_cli import SPARKIFY, Project
 
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07]*\x07|[=>])|\r")

@@ -12,9 +12,9 @@ import duckdb
 import pytest
 from pyarrow import parquet
 
+from sparkify_dagster.ask.statements import is_ended, one_reading_statement, split
+from sparkify_dagster.catalogue.catalogue import read_catalogue
 from sparkify_dagster.errors import QueryError
-from sparkify_dagster.statements import is_ended, one_reading_statement, split
-from sparkify_dagster.warehouse.catalogue import read_catalogue
 from sparkify_dagster_tests.fixtures_cli import SPARKIFY, Project
 
 NULLS = (
@@ -369,7 +369,7 @@ def test_whoever_reads_slowly_keeps_nobody_from_writing(loaded: Project) -> None
 def test_a_question_starts_without_what_only_others_need(loaded_once: Project) -> None:
     code = (
         "import atexit, sys\n"
-        "from sparkify_dagster.cli import sparkify\n"
+        "from sparkify_dagster.cli.main import sparkify\n"
         "heavy = {'dagster', 'prompt_toolkit', 'pyarrow', 'pandas', 'psycopg2', 'sqlglot'}\n"
         "try:\n    sparkify(['query', 'SELECT 1'])\n"
         "finally:\n    print(sorted(heavy & set(sys.modules)))\n"

@@ -14,11 +14,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from sparkify_dagster import warehouse
-from sparkify_dagster.cli import sparkify
-from sparkify_dagster.ranges import ranges_of
+from sparkify_dagster.catalogue.catalogue import read_catalogue
+from sparkify_dagster.catalogue.sql_files import SQL_FOLDER
+from sparkify_dagster.cli.main import sparkify
 from sparkify_dagster.settings import load_settings
 from sparkify_dagster.warehouse import open_platform
-from sparkify_dagster.warehouse.catalogue import SQL_FOLDER, read_catalogue
+from sparkify_dagster.warehouse.due_ranges import ranges_of
 from sparkify_dagster_tests.fixtures_cli import SPARKIFY, Project, project_in
 from sparkify_dagster_tests.fixtures_dagster import FIRST, LAST, SmallLake
 from sparkify_dagster_tests.fixtures_warehouse import ANALYTICS

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sparkify_dagster.commands.sample import EVENTS_PER_DAY
+from sparkify_dagster.cli.run.sample import EVENTS_PER_DAY
 from sparkify_dagster_tests.fixtures_cli import Project, project_in
 from sparkify_dagster_tests.fixtures_simulate import contents
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from sparkify_dagster.commands.sample import REVIEWED, fill_if_empty
+from sparkify_dagster.cli.run.sample import REVIEWED, fill_if_empty
 from sparkify_dagster.settings import load_settings
 from sparkify_dagster.warehouse import Platform, open_platform
 from sparkify_dagster_tests import sample_results

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from sparkify_dagster.aws import AwsError
-from sparkify_dagster.cluster import Cluster, ClusterError, lifecycle, open_cluster
-from sparkify_dagster.cluster.base import TAG
+from sparkify_dagster.aws.cluster import Cluster, ClusterError, lifecycle, open_cluster
+from sparkify_dagster.aws.cluster.base import TAG
+from sparkify_dagster.aws.requests import AwsError
 from sparkify_dagster_tests.fake_serverless import REGION, Refused
 from sparkify_dagster_tests.fixtures_aws import ClusterProject, FakeAws
 

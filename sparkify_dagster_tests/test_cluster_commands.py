@@ -9,8 +9,8 @@ import dagster as dg
 import pytest
 from click.testing import CliRunner, Result
 
-from sparkify_dagster.automation.cluster import cluster_jobs
-from sparkify_dagster.cli import sparkify
+from sparkify_dagster.cli.main import sparkify
+from sparkify_dagster.defs.op_jobs.cluster import cluster_jobs
 from sparkify_dagster.settings import load_settings
 from sparkify_dagster_tests.fake_serverless import Refused
 from sparkify_dagster_tests.fixtures_aws import PLANTED, ClusterProject, FakeAws
@@ -183,7 +183,7 @@ def test_debug_can_stand_behind_every_command(run: Run) -> None:
 
 
 def test_the_command_line_starts_without_aws() -> None:
-    code = "import sys, sparkify_dagster.cli; print({'boto3', 'botocore'} & set(sys.modules))"
+    code = "import sys, sparkify_dagster.cli.main; print({'boto3', 'botocore'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
@@ -266,7 +266,7 @@ def test_the_jobs_explain_themselves_and_load_without_aws() -> None:
     code = (
         "import sys; from pathlib import Path;"
         "from sparkify_dagster.settings import load_settings;"
-        "from sparkify_dagster.automation.cluster import cluster_jobs;"
+        "from sparkify_dagster.defs.op_jobs.cluster import cluster_jobs;"
         "jobs = cluster_jobs(load_settings(Path('dwh.cfg'), {}));"
         "assert all(job.description for job in jobs);"
         "print(*(job.name for job in jobs)); print({'boto3', 'botocore'} & set(sys.modules))"

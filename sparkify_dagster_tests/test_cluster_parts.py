@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from sparkify_dagster.aws import Aws, AwsError
-from sparkify_dagster.cluster import (
+from sparkify_dagster.aws.cluster import (
     ClusterError,
     State,
     configuration,
@@ -18,10 +17,11 @@ from sparkify_dagster.cluster import (
     overridden,
     write,
 )
-from sparkify_dagster.cluster.base import plan_of
-from sparkify_dagster.cluster.configure import edited
-from sparkify_dagster.cluster.prices import NODE_HOUR, estimate
-from sparkify_dagster.cluster.role import Place, places_of, policy
+from sparkify_dagster.aws.cluster.base import plan_of
+from sparkify_dagster.aws.cluster.configure import edited
+from sparkify_dagster.aws.cluster.prices import NODE_HOUR, estimate
+from sparkify_dagster.aws.cluster.role import Place, places_of, policy
+from sparkify_dagster.aws.requests import Aws, AwsError
 from sparkify_dagster.settings import load_settings
 from sparkify_dagster_tests.fixtures_aws import CONFIG, ClusterProject, FakeAws
 

@@ -12,9 +12,9 @@ from typing import Any
 import duckdb
 import pytest
 
+from sparkify_dagster.engines.duckdb import warehouse as duckdb_warehouse
 from sparkify_dagster.simulate import Simulation, write_lake
 from sparkify_dagster.warehouse import Platform, WarehouseBusyError, WarehouseError
-from sparkify_dagster.warehouse import duckdb as duckdb_warehouse
 from sparkify_dagster_tests.fixtures_warehouse import (
     FIRST,
     FolderLake,

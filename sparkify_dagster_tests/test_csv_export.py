@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sparkify_dagster.commands.csv_columns import csv_lines
-from sparkify_dagster.commands.exports import export
-from sparkify_dagster.commands.values import csv_line
+from sparkify_dagster.ask.csv_columns import csv_lines
+from sparkify_dagster.ask.files import export
+from sparkify_dagster.ask.values import csv_line
+from sparkify_dagster.engines.duckdb.warehouse import DuckDBSession
 from sparkify_dagster.interruptible import CallThread
-from sparkify_dagster.warehouse.duckdb import DuckDBSession
 from sparkify_dagster_tests.fixtures_cli import Project
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)

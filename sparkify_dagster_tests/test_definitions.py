@@ -9,13 +9,14 @@ import pytest
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 
 from sparkify_dagster import definitions
-from sparkify_dagster.assets.report import REPORT
+from sparkify_dagster.catalogue.catalogue import read_catalogue
+from sparkify_dagster.catalogue.sql_files import SQL_FOLDER
 from sparkify_dagster.definitions import build_definitions
+from sparkify_dagster.defs.assets.report import REPORT
+from sparkify_dagster.defs.partitions import daily_partitions
 from sparkify_dagster.errors import SparkifyError
-from sparkify_dagster.partitions import daily_partitions
 from sparkify_dagster.settings import Settings, load_settings
 from sparkify_dagster.warehouse import Platform, open_platform
-from sparkify_dagster.warehouse.catalogue import SQL_FOLDER, read_catalogue
 from sparkify_dagster_tests.fixtures_warehouse import ANALYTICS, DAILY_ANALYTICS
 
 pytestmark = pytest.mark.all_questions

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from sparkify_dagster.automation import delivery
-from sparkify_dagster.automation.alert_message import Alert
-from sparkify_dagster.automation.delivery import WAITS, Cursor, deliver, parse_cursor
-from sparkify_dagster.automation.notifiers import NotifyError
+from sparkify_dagster.defs.sensors import delivery
+from sparkify_dagster.defs.sensors.alert_message import Alert
+from sparkify_dagster.defs.sensors.delivery import WAITS, Cursor, deliver, parse_cursor
+from sparkify_dagster.defs.sensors.notifiers import NotifyError
 from sparkify_dagster_tests.fixtures_alerts import an_alert
 
 

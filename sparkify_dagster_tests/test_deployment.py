@@ -14,8 +14,8 @@ import dagster as dg
 import pytest
 import yaml
 
-from sparkify_dagster.instance import DAGSTER_YAML, WAREHOUSE_POOL, open_instance
-from sparkify_dagster.partitions import DayRange
+from sparkify_dagster.defs.instance.home import DAGSTER_YAML, WAREHOUSE_POOL, open_instance
+from sparkify_dagster.defs.partitions import DayRange
 from sparkify_dagster.settings import load_settings
 from sparkify_dagster_tests.fixtures_cli import Project
 from sparkify_dagster_tests.fixtures_dagster import FIRST, LAST, SmallLake

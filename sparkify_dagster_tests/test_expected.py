@@ -10,14 +10,24 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from sparkify_dagster.commands.values import csv_line
-from sparkify_dagster.tables.parser import parse_table
-from sparkify_dagster.warehouse import Platform, comparing
-from sparkify_dagster.warehouse.catalogue import read_catalogue
-from sparkify_dagster.warehouse.comparing import SHOWN, Comparison, compare, compare_table
-from sparkify_dagster.warehouse.expected import ExpectedError, look_into, read_expected
-from sparkify_dagster.warehouse.rows import Rows, Value
-from sparkify_dagster.warehouse.verifying import Verdict, counts, difference, verify
+from sparkify_dagster.ask.values import csv_line
+from sparkify_dagster.catalogue.catalogue import read_catalogue
+from sparkify_dagster.catalogue.tables.parser import parse_table
+from sparkify_dagster.engines.rows import Rows, Value
+from sparkify_dagster.warehouse import Platform
+from sparkify_dagster.warehouse.expected import compare_rows
+from sparkify_dagster.warehouse.expected.compare_rows import (
+    SHOWN,
+    Comparison,
+    compare,
+    compare_table,
+)
+from sparkify_dagster.warehouse.expected.expected_files import (
+    ExpectedError,
+    look_into,
+    read_expected,
+)
+from sparkify_dagster.warehouse.expected.verify_tables import Verdict, counts, difference, verify
 from sparkify_dagster_tests.fixtures_engines import EngineUnderTest
 from sparkify_dagster_tests.fixtures_warehouse import (
     FIRST,
@@ -467,7 +477,7 @@ def test_every_digit_of_a_decimal_is_compared(engine: EngineUnderTest, tmp_path:
 def test_a_table_much_larger_than_its_file_is_not_read_whole(
     folder_lake: FolderLake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(comparing, "MOST_UNEXPECTED", 2)
+    monkeypatch.setattr(compare_rows, "MOST_UNEXPECTED", 2)
     platform = EngineUnderTest("duckdb").platform(tmp_path, folder_lake.root)
     folder_lake.put_events(FIRST, *(event(userId=str(n)) for n in range(1, 5)))
     load_all(platform)

@@ -6,12 +6,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from sparkify_dagster import runs
 from sparkify_dagster.definitions import build_definitions
-from sparkify_dagster.sections import AnalyticsSettings
+from sparkify_dagster.defs import runs
 from sparkify_dagster.settings import Settings
+from sparkify_dagster.settings.sections import AnalyticsSettings
 from sparkify_dagster.warehouse import Platform, open_platform
-from sparkify_dagster.warehouse.expected import ExpectedError
+from sparkify_dagster.warehouse.expected.expected_files import ExpectedError
 from sparkify_dagster_tests.fixtures_dagster import FIRST, THREE_DAYS
 from sparkify_dagster_tests.fixtures_warehouse import rows_of
 from sparkify_dagster_tests.test_expected import make

@@ -13,11 +13,11 @@ import pytest
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from dagster._serdes import serialize_value
 
-from sparkify_dagster import runs
-from sparkify_dagster.assets import metadata, storage
-from sparkify_dagster.assets.report import REPORT
 from sparkify_dagster.definitions import build_definitions
-from sparkify_dagster.partitions import DayRange
+from sparkify_dagster.defs import runs
+from sparkify_dagster.defs.assets import links, metadata
+from sparkify_dagster.defs.assets.report import REPORT
+from sparkify_dagster.defs.partitions import DayRange
 from sparkify_dagster.settings import Settings, load_settings
 from sparkify_dagster.warehouse import Platform, open_platform
 from sparkify_dagster.warehouse.reports import FileReport, LoadReport
@@ -157,7 +157,7 @@ def test_an_address_stays_one_address_whatever_the_host_is(
 ) -> None:
     environ = {"SPARKIFY_WAREHOUSE_ENGINE": "postgres", "SPARKIFY_CLUSTER_HOST": host}
     platform = platform_of(small_settings, SERVER | environ)
-    assert storage.table_uri(platform, "t") == f"postgres://{shown}:5432/sparkify#public.t"
+    assert links.table_uri(platform, "t") == f"postgres://{shown}:5432/sparkify#public.t"
 
 
 def test_the_name_of_a_table_is_the_one_that_duckdb_knows(
@@ -166,10 +166,10 @@ def test_the_name_of_a_table_is_the_one_that_duckdb_knows(
     environ = {"SPARKIFY_DUCKDB_PATH": str(tmp_path / "my.ware house.duckdb")}
     platform = platform_of(small_settings, environ)
     platform.load("staging_songs", days=None, reload=False, run_id="test")
-    name = storage.table_name(platform, "staging_songs")
+    name = links.table_name(platform, "staging_songs")
     assert name == "my.main.staging_songs"
     assert len(platform.query(f"SELECT * FROM {name}")) == 2
-    place = urlsplit(storage.table_uri(platform, "staging_songs"))
+    place = urlsplit(links.table_uri(platform, "staging_songs"))
     assert Path(unquote(place.path)) == platform.settings.duckdb.path
     assert place.fragment == "main.staging_songs"
 
@@ -270,7 +270,7 @@ def test_files_in_s3_are_linked_to_where_they_are(
 
 def test_on_aws_a_file_is_linked_to_the_console(small_settings: Settings) -> None:
     platform = platform_of(small_settings, {"SPARKIFY_S3_LOG_DATA": "s3://bucket/some/logs"})
-    link = storage.file_link(platform, "staging_events", "2018/11/a b&c.json")
+    link = links.file_link(platform, "staging_events", "2018/11/a b&c.json")
     assert link is not None
     place = urlsplit(link)
     assert (place.scheme, place.path) == ("https", "/s3/object/bucket")

@@ -13,11 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sparkify_dagster.catalogue.catalogue import read_catalogue
+from sparkify_dagster.catalogue.lineage import column_lineage
+from sparkify_dagster.engines.base import WarehouseError
 from sparkify_dagster.warehouse import AuditFailedError, Platform
-from sparkify_dagster.warehouse.base import WarehouseError
-from sparkify_dagster.warehouse.catalogue import read_catalogue
-from sparkify_dagster.warehouse.dropping import plan_removal, remove
-from sparkify_dagster.warehouse.forgetting import (
+from sparkify_dagster.warehouse.admin.drop_tables import plan_removal, remove
+from sparkify_dagster.warehouse.privacy.forget_user import (
     ForgetError,
     ForgetReport,
     find_user,
@@ -25,8 +26,7 @@ from sparkify_dagster.warehouse.forgetting import (
     forgotten_users,
     user_number,
 )
-from sparkify_dagster.warehouse.lineage import column_lineage
-from sparkify_dagster.warehouse.personal import HIDDEN, MASK, shown_line
+from sparkify_dagster.warehouse.privacy.personal import HIDDEN, MASK, shown_line
 from sparkify_dagster_tests.fixtures_engines import EngineUnderTest, standin_environ
 from sparkify_dagster_tests.fixtures_lake import S3Endpoint
 from sparkify_dagster_tests.fixtures_warehouse import (
@@ -235,7 +235,7 @@ def test_what_fails_leaves_everything_as_it_was(
     def full_disk(*_: object, **__: object) -> None:
         raise WarehouseError("the disk is full")
 
-    monkeypatch.setattr("sparkify_dagster.warehouse.forgetting.Dependents", full_disk)
+    monkeypatch.setattr("sparkify_dagster.warehouse.privacy.forget_user.Dependents", full_disk)
     with pytest.raises(WarehouseError, match="the disk is full"):
         forget(loaded)
     assert everything(loaded) == before

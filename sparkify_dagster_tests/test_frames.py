@@ -15,10 +15,10 @@ import pandas as pd
 import pytest
 
 from sparkify_dagster import read_frame
-from sparkify_dagster.commands.values import csv_line, json_text
+from sparkify_dagster.ask.questions import asking
+from sparkify_dagster.ask.values import csv_line, json_text
+from sparkify_dagster.engines.base import silent
 from sparkify_dagster.errors import QueryError, SparkifyError
-from sparkify_dagster.warehouse.asking import asking
-from sparkify_dagster.warehouse.base import silent
 from sparkify_dagster_tests.fixtures_cli import Project
 from sparkify_dagster_tests.fixtures_engines import EngineUnderTest
 from sparkify_dagster_tests.fixtures_warehouse import (
@@ -200,7 +200,7 @@ def test_an_interruption_stops_a_statement_at_once_and_the_next_one_works(
 ) -> None:
     """As in a script of an analyst."""
     code = (
-        "from sparkify_dagster.frames import read_frame\n"
+        "from sparkify_dagster.ask.dataframe import read_frame\n"
         "read_frame('SELECT 1 AS one')\n"
         "print('asking', flush=True)\n"
         f"try:\n    read_frame({ENDLESS!r})\n"

@@ -8,9 +8,9 @@ import pytest
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from dagster._core.definitions.freshness import TimeWindowFreshnessPolicy
 
-from sparkify_dagster.automation.freshness import freshness_policy
 from sparkify_dagster.definitions import build_definitions
-from sparkify_dagster.partitions import daily_partitions
+from sparkify_dagster.defs.freshness import freshness_policy
+from sparkify_dagster.defs.partitions import daily_partitions
 from sparkify_dagster.settings import Settings, load_settings
 from sparkify_dagster_tests.fixtures_warehouse import ANALYTICS, TABLES
 

@@ -22,9 +22,9 @@ from dagster._core.storage.event_log import (
 from dagster_shared.serdes import deserialize_value, serialize_value
 from sqlalchemy import text
 
-from sparkify_dagster import runs
+from sparkify_dagster.defs import runs
+from sparkify_dagster.defs.instance.home import WAREHOUSE_POOL, HomeError, open_instance
 from sparkify_dagster.event_storage import BatchingSqliteEventLogStorage
-from sparkify_dagster.instance import WAREHOUSE_POOL, HomeError, open_instance
 from sparkify_dagster.settings import Settings
 from sparkify_dagster.warehouse import Platform
 from sparkify_dagster_tests.fixtures_dagster import THREE_DAYS

@@ -19,10 +19,10 @@ import pytest
 from dagster._core.errors import DagsterExecutionInterruptedError, raise_execution_interrupts
 from dagster._utils import send_interrupt
 
+from sparkify_dagster.engines.base import Session, silent
 from sparkify_dagster.interruptible import CallThread, interruptibly
 from sparkify_dagster.lake.s3 import S3Lake
 from sparkify_dagster.lake.scratch import Scratch
-from sparkify_dagster.warehouse.base import Session, silent
 from sparkify_dagster_tests.fixtures_engines import EngineUnderTest
 from sparkify_dagster_tests.fixtures_warehouse import FIRST, FolderLake, Platform, event
 from sparkify_dagster_tests.test_frames import ENDLESS

@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 
 from sparkify_dagster.definitions import build_definitions
-from sparkify_dagster.partitions import daily_partitions
+from sparkify_dagster.defs.partitions import daily_partitions
 from sparkify_dagster.settings import Settings
 from sparkify_dagster.warehouse import Platform
 from sparkify_dagster_tests.fixtures_dagster import THREE_DAYS

@@ -9,22 +9,23 @@ from pathlib import Path
 
 import pytest
 
-from sparkify_dagster.generated import GENERATED
-from sparkify_dagster.warehouse.catalogue import SQL_FOLDER, STAR, Catalogue, read_catalogue
-from sparkify_dagster.warehouse.dictionary import (
+from sparkify_dagster.catalogue.catalogue import STAR, Catalogue, read_catalogue
+from sparkify_dagster.catalogue.dictionary import (
     data_dictionary,
     describe_table,
     er_diagram,
     origins_told,
 )
-from sparkify_dagster.warehouse.lineage import (
+from sparkify_dagster.catalogue.lineage import (
     ALL_ROWS,
     FILE_NAME,
     Origin,
     column_lineage,
     row_columns,
 )
-from sparkify_dagster.warehouse.lineage_sql import LineageError, Question, follow
+from sparkify_dagster.catalogue.lineage_sql import LineageError, Question, follow
+from sparkify_dagster.catalogue.make_docs import GENERATED
+from sparkify_dagster.catalogue.sql_files import SQL_FOLDER
 
 
 @pytest.fixture(scope="module")

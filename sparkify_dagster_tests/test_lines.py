@@ -10,8 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sparkify_dagster.lake import Chunk, LakeFile
-from sparkify_dagster.warehouse import lines as module
-from sparkify_dagster.warehouse.lines import LONGEST_LINE, line_batches
+from sparkify_dagster.warehouse.load import lines as module
+from sparkify_dagster.warehouse.load.lines import LONGEST_LINE, line_batches
 from sparkify_dagster_tests.fixtures_warehouse import FolderLake, Platform, event, lines, rows_of
 
 BOM = b"\xef\xbb\xbf"

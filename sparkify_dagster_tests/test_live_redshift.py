@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pytest
 
+from sparkify_dagster.engines.base import Session
 from sparkify_dagster.lake.s3 import S3Lake
-from sparkify_dagster.sections import Engine, WarehouseSettings
 from sparkify_dagster.settings import Settings, load_settings
+from sparkify_dagster.settings.sections import Engine, WarehouseSettings
 from sparkify_dagster.warehouse import Platform, open_platform
-from sparkify_dagster.warehouse.audits import run_check
-from sparkify_dagster.warehouse.base import Session
-from sparkify_dagster.warehouse.dropping import plan_removal, remove
+from sparkify_dagster.warehouse.admin.drop_tables import plan_removal, remove
+from sparkify_dagster.warehouse.checks.run_checks import run_check
 from sparkify_dagster_tests.fixtures_engines import standin_environ
 from sparkify_dagster_tests.fixtures_lake import S3Endpoint, use_credentials
 from sparkify_dagster_tests.fixtures_warehouse import (

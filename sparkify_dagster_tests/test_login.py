@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from sparkify_dagster.aws import Aws, AwsError
-from sparkify_dagster.sections import ClusterSettings
-from sparkify_dagster.warehouse.base import WarehouseError
-from sparkify_dagster.warehouse.login import Credentials, mint_credentials
+from sparkify_dagster.aws.requests import Aws, AwsError
+from sparkify_dagster.engines.base import WarehouseError
+from sparkify_dagster.engines.server.login import Credentials, mint_credentials
+from sparkify_dagster.settings.sections import ClusterSettings
 from sparkify_dagster_tests.fake_serverless import REGION, Refused
 from sparkify_dagster_tests.fixtures_aws import PLANTED, ClusterProject, FakeAws
 

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sparkify_dagster.alert_sections import AlertSettings, Channel
-from sparkify_dagster.automation.notifiers import (
+from sparkify_dagster.defs.sensors.notifiers import (
     NOTIFIERS,
     EmailNotifier,
     LogNotifier,
@@ -16,6 +15,7 @@ from sparkify_dagster.automation.notifiers import (
     WebhookNotifier,
 )
 from sparkify_dagster.settings import load_settings
+from sparkify_dagster.settings.alert_sections import AlertSettings, Channel
 from sparkify_dagster_tests.fixtures_alerts import (
     SMTP_USER,
     MailServer,

@@ -13,9 +13,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from sparkify_dagster import resources, runs
-from sparkify_dagster.charts import drawing, painter
-from sparkify_dagster.charts.painter import NotDrawn, Painter
+from sparkify_dagster.defs import resources, runs
+from sparkify_dagster.present.charts import drawing, painter
+from sparkify_dagster.present.charts.painter import NotDrawn, Painter
 from sparkify_dagster.warehouse import Platform
 from sparkify_dagster_tests.fixtures_dagster import THREE_DAYS
 from sparkify_dagster_tests.test_charts import found

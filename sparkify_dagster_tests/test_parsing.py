@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sparkify_dagster.warehouse.catalogue import read_catalogue
-from sparkify_dagster.warehouse.line_rules import LineError, LineRules
-from sparkify_dagster.warehouse.lines import LineBatch
-from sparkify_dagster.warehouse.parsing import parse
+from sparkify_dagster.catalogue.catalogue import read_catalogue
+from sparkify_dagster.catalogue.line_rules import LineError, LineRules
+from sparkify_dagster.warehouse.load.lines import LineBatch
+from sparkify_dagster.warehouse.load.parsing import parse
 from sparkify_dagster_tests.fixtures_warehouse import event, song
 
 CATALOGUE = read_catalogue()

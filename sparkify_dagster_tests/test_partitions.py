@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from sparkify_dagster.partitions import (
+from sparkify_dagster.defs.partitions import (
     DayError,
     DayRange,
     all_days,
@@ -12,7 +12,7 @@ from sparkify_dagster.partitions import (
     daily_partitions,
     parse_day,
 )
-from sparkify_dagster.sections import PartitionSettings
+from sparkify_dagster.settings.sections import PartitionSettings
 
 NOVEMBER = PartitionSettings(date(2018, 11, 1), date(2018, 11, 30))
 OPEN_END = PartitionSettings(date(2018, 11, 1), None)

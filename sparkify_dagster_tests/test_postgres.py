@@ -10,9 +10,9 @@ from pathlib import Path
 import psycopg2
 import pytest
 
+from sparkify_dagster.engines.base import Session
+from sparkify_dagster.engines.server.errors import TransientError
 from sparkify_dagster.warehouse import Platform, WarehouseBusyError, WarehouseError
-from sparkify_dagster.warehouse.base import Session
-from sparkify_dagster.warehouse.server_errors import TransientError
 from sparkify_dagster_tests.fixtures_engines import EngineUnderTest
 from sparkify_dagster_tests.fixtures_warehouse import (
     FIRST,

@@ -6,14 +6,15 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from sparkify_dagster import runs
-from sparkify_dagster.automation.alert_failures import Reader
-from sparkify_dagster.automation.alert_message import Links
+from sparkify_dagster.catalogue.catalogue import QUESTIONS, read_catalogue
+from sparkify_dagster.catalogue.sql_files import SQL_FOLDER
 from sparkify_dagster.definitions import build_definitions
+from sparkify_dagster.defs import runs
+from sparkify_dagster.defs.sensors.alert_failures import Reader
+from sparkify_dagster.defs.sensors.alert_message import Links
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.settings import Settings
 from sparkify_dagster.warehouse import Platform, open_platform
-from sparkify_dagster.warehouse.catalogue import QUESTIONS, SQL_FOLDER, read_catalogue
 from sparkify_dagster_tests.fixtures_dagster import THREE_DAYS
 from sparkify_dagster_tests.fixtures_warehouse import few_questions_sql
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sparkify_dagster.warehouse.catalogue import ANALYTICS, Catalogue, read_catalogue
+from sparkify_dagster.catalogue.catalogue import ANALYTICS, Catalogue, read_catalogue
 from sparkify_dagster_tests.fixtures_lake import S3Endpoint
 from sparkify_dagster_tests.postgres_server import Database
 
@@ -102,7 +102,7 @@ def test_the_commands_for_a_server_run_on_postgres(
 
 def test_the_commands_for_a_cluster_are_those_that_there_are() -> None:
     """What they do is run in test_cluster_commands.py, against Amazon's interfaces."""
-    from sparkify_dagster.commands.cluster import cluster
+    from sparkify_dagster.cli.cluster import cluster
 
     (script,) = blocks("text")
     for line in script.splitlines():

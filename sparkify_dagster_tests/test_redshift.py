@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from sparkify_dagster.engines.redshift.copy_errors import CopyRefusedError
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.lake import LakeError
 from sparkify_dagster.warehouse import (
@@ -20,7 +21,6 @@ from sparkify_dagster.warehouse import (
     WarehouseBusyError,
     WarehouseError,
 )
-from sparkify_dagster.warehouse.copy_errors import CopyRefusedError
 from sparkify_dagster_tests.fixtures_engines import SCRATCH, EngineUnderTest, standin_environ
 from sparkify_dagster_tests.fixtures_lake import S3Endpoint
 from sparkify_dagster_tests.fixtures_warehouse import (
@@ -145,7 +145,7 @@ def test_error_1023_is_followed_by_the_whole_transaction_again(
 def test_a_conflict_that_does_not_end_is_told_in_the_end(
     on_redshift: Platform, standin: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sparkify_dagster.warehouse.server._FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("sparkify_dagster.engines.server.warehouse._FIRST_PAUSE", 0.01)
     for _ in range(5):
         standin.fail_with_1023("COPY landing")
     told: list[str] = []
@@ -184,7 +184,7 @@ def test_who_waits_for_too_long_is_told_so(
 def test_many_log_files_are_compacted_rather_than_copied_one_by_one(
     on_redshift: Platform, standin: StandIn, lake: FolderLake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sparkify_dagster.warehouse.redshift._MOST_COPIES", 2)
+    monkeypatch.setattr("sparkify_dagster.engines.redshift.warehouse._MOST_COPIES", 2)
     load_all(on_redshift)
     assert [len(sent(standin, f"COPY {table}")) for table in ("landing", "staging_events")] == [
         0,
@@ -233,9 +233,9 @@ def test_copy_that_tells_of_fewer_lines_than_it_passed_over_changes_nothing(
     on_redshift: Platform, lake: FolderLake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever may not read the system's view must not lose lines."""
-    monkeypatch.setattr("sparkify_dagster.warehouse.copy_errors._PATIENCE", 0)
+    monkeypatch.setattr("sparkify_dagster.engines.redshift.copy_errors._PATIENCE", 0)
     monkeypatch.setattr(
-        "sparkify_dagster.warehouse.copy_errors._FOUND",
+        "sparkify_dagster.engines.redshift.copy_errors._FOUND",
         "SELECT line_number, column_name, error_code, error_message FROM sys_load_error_detail"
         " WHERE 1 = 0",
     )
@@ -387,7 +387,7 @@ def test_rejects_of_a_file_with_a_long_key_are_found(
     on_redshift: Platform, lake: FolderLake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SYS_LOAD_ERROR_DETAIL cuts names at 256 bytes: these two look the same there."""
-    monkeypatch.setattr("sparkify_dagster.warehouse.copy_errors._PATIENCE", 3)
+    monkeypatch.setattr("sparkify_dagster.engines.redshift.copy_errors._PATIENCE", 3)
     folder = "/".join(["d" * 100] * 3)
     good = [event(DAYS[1], itemInSession=n) for n in range(300)]
     lake.put("log_data", f"{folder}/2018-11-02-a.json", lines([event(status="many"), *good]))
@@ -403,7 +403,7 @@ def test_rejects_are_found_in_any_time_zone_of_the_user(
     on_redshift: Platform, lake: FolderLake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """GETDATE() is in the session's zone, and what the system tells of a COPY in UTC."""
-    monkeypatch.setattr("sparkify_dagster.warehouse.copy_errors._PATIENCE", 0)
+    monkeypatch.setattr("sparkify_dagster.engines.redshift.copy_errors._PATIENCE", 0)
     monkeypatch.setitem(_OPTIONS, "timezone", "Asia/Tokyo")
     lake.put("log_data", "2018-11-02.json", lines([event()] * 500) + b"{}\n")
     assert on_redshift.load("staging_events", days=None, reload=False, run_id="r").rejects == 1

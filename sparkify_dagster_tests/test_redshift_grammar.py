@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from sparkify_dagster.catalogue.catalogue import read_catalogue
+from sparkify_dagster.catalogue.lake_checks import lake_checks
+from sparkify_dagster.catalogue.sql_files import SQL_FOLDER, incremental, read_script, whole
+from sparkify_dagster.engines.ddl import create_table
+from sparkify_dagster.engines.duckdb.warehouse import DuckDBSession
+from sparkify_dagster.engines.redshift import copy_sql
+from sparkify_dagster.engines.redshift.warehouse import RedshiftWarehouse
 from sparkify_dagster.settings import load_settings
-from sparkify_dagster.sources import SOURCES
-from sparkify_dagster.tables.ddl import create_table
-from sparkify_dagster.warehouse import copying
-from sparkify_dagster.warehouse.catalogue import SQL_FOLDER, read_catalogue
-from sparkify_dagster.warehouse.declared_lake_checks import lake_checks
-from sparkify_dagster.warehouse.duckdb import DuckDBSession
-from sparkify_dagster.warehouse.forgetting import forget_user
-from sparkify_dagster.warehouse.redshift import RedshiftWarehouse
-from sparkify_dagster.warehouse.roles import Roles, role_statements
-from sparkify_dagster.warehouse.scripts import incremental, read_script, whole
+from sparkify_dagster.settings.sources import SOURCES
+from sparkify_dagster.warehouse.admin.roles import Roles, role_statements
+from sparkify_dagster.warehouse.privacy.forget_user import forget_user
 from sparkify_dagster_tests.fixtures_warehouse import (
     FIRST,
     FolderLake,
@@ -68,16 +68,16 @@ def _copied() -> Iterator[tuple[str, str]]:
     for source in SOURCES:
         rules = CATALOGUE.rules_of(source.table)
         columns = [column.name for column, _ in rules.columns]
-        yield f"{source.table}, landing table", copying.landing_table(rules)
-        yield f"{source.table}, misfits", copying.count_of_misfits(rules)
-        yield f"{source.table}, take over", copying.take_over(rules)
+        yield f"{source.table}, landing table", copy_sql.landing_table(rules)
+        yield f"{source.table}, misfits", copy_sql.count_of_misfits(rules)
+        yield f"{source.table}, take over", copy_sql.take_over(rules)
         for json_as, role in (("'auto'", "default"), (":jsonpaths", ":role")):
             for gzip in (True, False):
-                text = copying.copy_statement(
+                text = copy_sql.copy_statement(
                     source.table, columns, json_as=json_as, gzip=gzip, role=role
                 )
                 yield f"{source.table}, COPY, {json_as}, gzip {gzip}", text
-    yield "drop the landing table", copying.DROP_LANDING
+    yield "drop the landing table", copy_sql.DROP_LANDING
 
 
 def _forms(name: str, statement: str) -> Iterator[tuple[str, str]]:

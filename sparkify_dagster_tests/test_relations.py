@@ -10,12 +10,13 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from sparkify_dagster.assets.describe import table_spec
-from sparkify_dagster.charts import Picture
-from sparkify_dagster.charts.relations import neighbourhood, star_diagram
-from sparkify_dagster.tables import Reference
-from sparkify_dagster.warehouse.catalogue import SQL_FOLDER, STAR, Catalogue, read_catalogue
-from sparkify_dagster.warehouse.dictionary import describe_table
+from sparkify_dagster.catalogue.catalogue import STAR, Catalogue, read_catalogue
+from sparkify_dagster.catalogue.dictionary import describe_table
+from sparkify_dagster.catalogue.sql_files import SQL_FOLDER
+from sparkify_dagster.catalogue.tables import Reference
+from sparkify_dagster.defs.assets.describe import table_spec
+from sparkify_dagster.present.charts import Picture
+from sparkify_dagster.present.charts.relations import neighbourhood, star_diagram
 from sparkify_dagster_tests.fixtures_warehouse import Platform, make_platform
 
 

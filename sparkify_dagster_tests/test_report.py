@@ -10,16 +10,16 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from sparkify_dagster import runs
-from sparkify_dagster.assets.report import REPORT
-from sparkify_dagster.charts import words
-from sparkify_dagster.report import facts as facts_module
-from sparkify_dagster.report.facts import FIRST_QUESTIONS, Facts, ReportError, read_facts
-from sparkify_dagster.report.page import page
-from sparkify_dagster.report.writing import NAME, write_report
+from sparkify_dagster.catalogue.catalogue import ANALYTICS, read_catalogue
+from sparkify_dagster.defs import runs
+from sparkify_dagster.defs.assets.report import REPORT
+from sparkify_dagster.present.charts import words
+from sparkify_dagster.present.report import facts as facts_module
+from sparkify_dagster.present.report.facts import FIRST_QUESTIONS, Facts, ReportError, read_facts
+from sparkify_dagster.present.report.page import page
+from sparkify_dagster.present.report.write import NAME, write_report
 from sparkify_dagster.warehouse import open_platform
-from sparkify_dagster.warehouse.catalogue import ANALYTICS, read_catalogue
-from sparkify_dagster.warehouse.verifying import EXPECTED_RESULTS
+from sparkify_dagster.warehouse.expected.verify_tables import EXPECTED_RESULTS
 from sparkify_dagster_tests.fixtures_cli import Project
 from sparkify_dagster_tests.fixtures_dagster import THREE_DAYS
 from sparkify_dagster_tests.fixtures_warehouse import (

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
-from sparkify_dagster.report.facts import Facts, read_facts
-from sparkify_dagster.report.writing import write_report
+from sparkify_dagster.present.report.facts import Facts, read_facts
+from sparkify_dagster.present.report.write import write_report
 from sparkify_dagster.simulate import Simulation, write_lake
 from sparkify_dagster_tests.fixtures_warehouse import bring_up_to_date, make_platform
 

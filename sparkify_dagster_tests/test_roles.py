@@ -9,11 +9,11 @@ import psycopg2
 import pytest
 from psycopg2 import sql
 
+from sparkify_dagster.catalogue.catalogue import Catalogue, read_catalogue
+from sparkify_dagster.engines.base import Warehouse
 from sparkify_dagster.warehouse import Platform, WarehouseError
-from sparkify_dagster.warehouse.base import Warehouse
-from sparkify_dagster.warehouse.catalogue import Catalogue, read_catalogue
-from sparkify_dagster.warehouse.roles import Roles, RolesError, role_statements, table_grants
-from sparkify_dagster.warehouse.schema import creations
+from sparkify_dagster.warehouse.admin.create_tables import creations
+from sparkify_dagster.warehouse.admin.roles import Roles, RolesError, role_statements, table_grants
 from sparkify_dagster_tests.fixtures_cli import Done, Project
 from sparkify_dagster_tests.fixtures_engines import standin_environ
 from sparkify_dagster_tests.fixtures_lake import S3Endpoint

@@ -14,12 +14,12 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from sparkify_dagster.warehouse.base import Session, StagedFile
-from sparkify_dagster.warehouse.duckdb import DuckDBSession
-from sparkify_dagster.warehouse.lines import line_batches
-from sparkify_dagster.warehouse.parsing import parse
-from sparkify_dagster.warehouse.rows import Value
-from sparkify_dagster.warehouse.schema import prepare
+from sparkify_dagster.engines.base import Session, StagedFile
+from sparkify_dagster.engines.duckdb.warehouse import DuckDBSession
+from sparkify_dagster.engines.rows import Value
+from sparkify_dagster.warehouse.admin.create_tables import prepare
+from sparkify_dagster.warehouse.load.lines import line_batches
+from sparkify_dagster.warehouse.load.parsing import parse
 from sparkify_dagster_tests.fixtures_warehouse import (
     DAILY_ANALYTICS,
     FIRST,

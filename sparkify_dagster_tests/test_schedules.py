@@ -7,9 +7,9 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.schedule_definition import ScheduleExecutionData
 
-from sparkify_dagster.automation.arrivals import TickError
-from sparkify_dagster.automation.schedules import schedules
 from sparkify_dagster.definitions import build_definitions
+from sparkify_dagster.defs.schedules import schedules
+from sparkify_dagster.defs.sensors.arrivals import TickError
 from sparkify_dagster.warehouse import Platform
 from sparkify_dagster_tests.fixtures_sensors import (
     SONGS,

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from sparkify_dagster.automation.requests import DAYS_TAG
-from sparkify_dagster.instance import open_instance
+from sparkify_dagster.defs.instance.home import open_instance
+from sparkify_dagster.defs.sensors.run_requests import DAYS_TAG
 from sparkify_dagster.lake import LakeFile
 from sparkify_dagster_tests.fixtures_sensors import (
     LOGS,

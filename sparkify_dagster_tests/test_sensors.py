@@ -10,10 +10,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from sparkify_dagster.automation.arrivals import TickError
-from sparkify_dagster.automation.requests import MAX_OPEN_REQUESTS, SENSOR_TAG
-from sparkify_dagster.automation.sensors import Cursor, arrival_sensors
-from sparkify_dagster.partitions import RANGE_END_TAG, RANGE_START_TAG
+from sparkify_dagster.defs.partitions import RANGE_END_TAG, RANGE_START_TAG
+from sparkify_dagster.defs.sensors.arrivals import TickError
+from sparkify_dagster.defs.sensors.new_files import Cursor, arrival_sensors
+from sparkify_dagster.defs.sensors.run_requests import MAX_OPEN_REQUESTS, SENSOR_TAG
 from sparkify_dagster_tests.fixtures_engines import EngineUnderTest
 from sparkify_dagster_tests.fixtures_sensors import (
     LOGS,

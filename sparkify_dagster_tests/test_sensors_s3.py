@@ -7,7 +7,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from sparkify_dagster.automation.arrivals import TickError, within
+from sparkify_dagster.defs.sensors.arrivals import TickError, within
 from sparkify_dagster_tests.fake_s3 import FakeS3, fails
 from sparkify_dagster_tests.fixtures_lake import S3Endpoint
 from sparkify_dagster_tests.fixtures_sensors import Daemon, lake_versions, loaded_versions

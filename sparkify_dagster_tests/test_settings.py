@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sparkify_dagster.errors import SparkifyError
-from sparkify_dagster.sections import Engine
 from sparkify_dagster.settings import KEYS, Settings, SettingsError, load_settings
+from sparkify_dagster.settings.sections import Engine
 
 SHIPPED = Path(__file__).parents[1] / "dwh.cfg"
 MINIMAL = {

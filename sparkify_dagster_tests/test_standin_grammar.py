@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from sparkify_dagster.warehouse.scripts import incremental, read_script, whole
+from sparkify_dagster.catalogue.sql_files import incremental, read_script, whole
 from sparkify_dagster_tests.fixtures_standin import Connect
 from sparkify_dagster_tests.standin.errors import RefusedError
 from sparkify_dagster_tests.standin.statements import judge

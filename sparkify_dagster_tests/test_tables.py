@@ -10,7 +10,7 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
-from sparkify_dagster.tables import (
+from sparkify_dagster.catalogue.tables import (
     TABLES_FOLDER,
     Column,
     Reference,
@@ -18,9 +18,9 @@ from sparkify_dagster.tables import (
     TableError,
     load_tables,
 )
-from sparkify_dagster.tables.ddl import DIALECTS, create_indexes, create_table
-from sparkify_dagster.tables.names import RESERVED, check_identifier
-from sparkify_dagster.tables.parser import parse_table
+from sparkify_dagster.catalogue.tables.names import RESERVED, check_identifier
+from sparkify_dagster.catalogue.tables.parser import parse_table
+from sparkify_dagster.engines.ddl import DIALECTS, create_indexes, create_table
 
 REAL_JSONPATHS = (
     Path(__file__).resolve().parents[2] / "shared" / "data" / "sparkify" / "log_json_path.json"

@@ -9,13 +9,13 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from sparkify_dagster.automation.tables import create_tables
-from sparkify_dagster.commands.tables import complete
+from sparkify_dagster.cli.tables import complete
+from sparkify_dagster.defs.op_jobs.create_tables import create_tables
+from sparkify_dagster.engines.base import Session
+from sparkify_dagster.engines.server.warehouse import ServerWarehouse
 from sparkify_dagster.settings import load_settings
-from sparkify_dagster.warehouse import Platform, WarehouseError, open_platform, schema
-from sparkify_dagster.warehouse.base import Session
-from sparkify_dagster.warehouse.schema import creations, schema_statements
-from sparkify_dagster.warehouse.server import ServerWarehouse
+from sparkify_dagster.warehouse import Platform, WarehouseError, admin, open_platform
+from sparkify_dagster.warehouse.admin.create_tables import creations, schema_statements
 from sparkify_dagster_tests.fixtures_cli import Done, Project
 from sparkify_dagster_tests.fixtures_engines import EngineUnderTest
 from sparkify_dagster_tests.fixtures_warehouse import (
@@ -316,7 +316,7 @@ def test_foreign_keys_are_untied_and_tied_again(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only Redshift is told of keys. PostgreSQL shows that the statements find and make them."""
-    monkeypatch.setattr(schema, "_TOLD_OF_FOREIGN_KEYS", {"postgres"})
+    monkeypatch.setattr(admin.create_tables, "_TOLD_OF_FOREIGN_KEYS", {"postgres"})
     bring_up_to_date(place.platform)
     songplays, users = f"{place.schema}.songplays", f"{place.schema}.users"
     place.run(
@@ -332,7 +332,7 @@ def test_foreign_keys_are_untied_and_tied_again(
     def work(session: Session) -> None:
         before = session.fetch(keys)
         assert len(before) == 1
-        again = schema.untie(session, warehouse, catalogue, "users")
+        again = admin.create_tables.untie(session, warehouse, catalogue, "users")
         assert session.fetch(keys) == ()
         assert again == [
             f"ALTER TABLE {songplays} ADD FOREIGN KEY (user_id) REFERENCES {users} (user_id)"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from sparkify_dagster.charts.specs import WIDTH as CHART_WIDTH
+from sparkify_dagster.present.charts.specs import WIDTH as CHART_WIDTH
 from sparkify_dagster.simulate import Simulation, write_lake
 from sparkify_dagster_tests.fixtures_browser import MINUTE
 from sparkify_dagster_tests.fixtures_cli import Project, project_in

@@ -14,8 +14,8 @@ from dagster._cli.workspace.cli_target import workspace_opts_to_load_target
 from dagster_dg_core.context import DgContext
 from dagster_shared.cli import WorkspaceOpts
 
-from sparkify_dagster.instance import WAREHOUSE_POOL, open_instance
-from sparkify_dagster.project_instance import project_instance
+from sparkify_dagster.defs.instance.home import WAREHOUSE_POOL, open_instance
+from sparkify_dagster.defs.instance.project import project_instance
 from sparkify_dagster.settings import load_settings
 from sparkify_dagster_tests.fixtures_cli import Project
 from sparkify_dagster_tests.fixtures_ui import LOCATION, free_port, service
@@ -125,7 +125,7 @@ def test_the_dagster_yaml_of_the_project_decides_nothing_else() -> None:
     assert shipped == {
         "telemetry": {"enabled": False},
         "instance_class": {
-            "module": "sparkify_dagster.project_instance",
+            "module": "sparkify_dagster.defs.instance.project",
             "class": "project_instance",
             "config": {},
         },

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from sparkify_dagster.partitions import DayRange
+from sparkify_dagster.defs.partitions import DayRange
 from sparkify_dagster.settings import load_settings
 from sparkify_dagster.simulate import Simulation, write_lake
 from sparkify_dagster.warehouse import Platform, open_platform

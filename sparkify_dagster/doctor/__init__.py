@@ -9,11 +9,11 @@ from dataclasses import replace
 from sparkify_dagster.console import Mark
 from sparkify_dagster.doctor import lake, machine, s3_access, server, tables
 from sparkify_dagster.doctor.finding import Finding, guarded
+from sparkify_dagster.engines.server.warehouse import ServerWarehouse
 from sparkify_dagster.errors import SparkifyError
-from sparkify_dagster.sections import Engine
 from sparkify_dagster.settings import Settings, load_settings
+from sparkify_dagster.settings.sections import Engine
 from sparkify_dagster.warehouse import Platform, open_platform
-from sparkify_dagster.warehouse.server import ServerWarehouse
 
 __all__ = ["Finding", "examine"]
 

@@ -13,8 +13,8 @@ from contextlib import closing
 
 from sparkify_dagster.console import Mark, one_line
 from sparkify_dagster.doctor.finding import Finding
-from sparkify_dagster.sections import ClusterSettings, Engine, Login, SslMode
 from sparkify_dagster.settings import Settings
+from sparkify_dagster.settings.sections import ClusterSettings, Engine, Login, SslMode
 
 # A socket is opened at once or not at all; what may take long is logging in.
 SECONDS_FOR_A_SOCKET = 10

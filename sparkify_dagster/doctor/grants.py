@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 from sparkify_dagster.console import Mark, listed
 from sparkify_dagster.doctor.finding import Finding
 from sparkify_dagster.warehouse import Platform
-from sparkify_dagster.warehouse.roles import privileges_of_loader
-from sparkify_dagster.warehouse.schema import Creation, creations
+from sparkify_dagster.warehouse.admin.create_tables import Creation, creations
+from sparkify_dagster.warehouse.admin.roles import privileges_of_loader
 
 if TYPE_CHECKING:
-    from sparkify_dagster.warehouse.base import Session
+    from sparkify_dagster.engines.base import Session
 
 # pg_namespace and pg_class show everything to everybody, unlike information_schema.
 _SCHEMAS = "SELECT nspname FROM pg_namespace WHERE nspname IN (:schema, :state_schema)"

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from sparkify_dagster.console import Mark, counted, size
 from sparkify_dagster.doctor.finding import Finding
+from sparkify_dagster.engines.redshift.copy_sql import check_jsonpaths
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.lake import Lake, LakeFile
 from sparkify_dagster.lake.single import read_file
-from sparkify_dagster.sections import Engine
+from sparkify_dagster.settings.sections import Engine
 from sparkify_dagster.warehouse import Platform
-from sparkify_dagster.warehouse.copying import check_jsonpaths
 
 
 def days(platform: Platform) -> Iterator[Finding]:

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from sparkify_dagster.console import Mark, one_line
 from sparkify_dagster.doctor.finding import Finding, guarded
+from sparkify_dagster.engines.redshift.copy_sql import MOST_ERRORS, copy_statement, manifest
+from sparkify_dagster.engines.rows import Value
 from sparkify_dagster.lake.scratch import Scratch
-from sparkify_dagster.sections import Engine
+from sparkify_dagster.settings.sections import Engine
 from sparkify_dagster.warehouse import Platform, WarehouseError
-from sparkify_dagster.warehouse.copying import MOST_ERRORS, copy_statement, manifest
-from sparkify_dagster.warehouse.rows import Value
 
 if TYPE_CHECKING:
-    from sparkify_dagster.warehouse.redshift import RedshiftWarehouse
+    from sparkify_dagster.engines.redshift.warehouse import RedshiftWarehouse
 
 _PROBE = "sparkify_probe"
 _ATTACH = (
@@ -70,7 +70,7 @@ def s3_access(platform: Platform, *, reachable: bool) -> Iterator[Finding]:
 
 
 def _examined(platform: Platform, *, reachable: bool) -> Iterator[Finding]:
-    from sparkify_dagster.warehouse.redshift import RedshiftWarehouse
+    from sparkify_dagster.engines.redshift.warehouse import RedshiftWarehouse
 
     warehouse = platform.warehouse
     if not isinstance(warehouse, RedshiftWarehouse):

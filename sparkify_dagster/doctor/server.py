@@ -9,13 +9,13 @@ from sparkify_dagster.console import Mark, counted
 from sparkify_dagster.doctor import connecting
 from sparkify_dagster.doctor.finding import Finding
 from sparkify_dagster.doctor.grants import grants
+from sparkify_dagster.engines.server.warehouse import ServerWarehouse
 from sparkify_dagster.warehouse import Platform, WarehouseError
-from sparkify_dagster.warehouse.server import ServerWarehouse
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
-    from sparkify_dagster.warehouse.base import Session
+    from sparkify_dagster.engines.base import Session
 
 # Redshift has no CURRENT_TIMESTAMP that it commends; GETDATE() is in UTC.
 _CLOCKS = {

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from sparkify_dagster.console import Mark, counted, listed, size
 from sparkify_dagster.doctor.finding import Finding
-from sparkify_dagster.sections import Engine
+from sparkify_dagster.settings.sections import Engine
 from sparkify_dagster.warehouse import Platform
 
 _SHOWN = 8

@@ -16,13 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from sparkify_dagster.lake import prefetch
-from sparkify_dagster.lake.base import (
-    BUDGET_BYTES,
-    LakeError,
-    LakeFile,
-    changed,
-    is_data_key,
-)
+from sparkify_dagster.lake.base import BUDGET_BYTES, LakeError, LakeFile, changed, is_data_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

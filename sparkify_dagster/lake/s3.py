@@ -14,13 +14,7 @@ from typing import TYPE_CHECKING
 
 from sparkify_dagster.interruptible import interruptibly
 from sparkify_dagster.lake import prefetch
-from sparkify_dagster.lake.base import (
-    BUDGET_BYTES,
-    CHUNK_BYTES,
-    LakeError,
-    LakeFile,
-    is_data_key,
-)
+from sparkify_dagster.lake.base import BUDGET_BYTES, CHUNK_BYTES, LakeError, LakeFile, is_data_key
 from sparkify_dagster.lake.s3_errors import SET_CREDENTIALS, Place, explain
 from sparkify_dagster.lake.s3_fetch import NO_ETAG, Patience, S3Fetcher, bare
 

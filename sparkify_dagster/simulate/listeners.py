@@ -10,13 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparkify_dagster.simulate.streams import LISTENERS, cumulative, stream
-from sparkify_dagster.simulate.vocabulary import (
-    AGENTS,
-    FIRST_NAMES,
-    LAST_NAMES,
-    METROS,
-    SYSTEMS,
-)
+from sparkify_dagster.simulate.vocabulary import AGENTS, FIRST_NAMES, LAST_NAMES, METROS, SYSTEMS
 
 PAID_SHARE = 0.4
 

@@ -10,20 +10,21 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, TypeVar
 
+from sparkify_dagster.catalogue.catalogue import Catalogue, read_catalogue
+from sparkify_dagster.catalogue.check import Check
+from sparkify_dagster.catalogue.lake_checks import lake_checks
+from sparkify_dagster.engines.base import Notify, Session, Warehouse, silent
+from sparkify_dagster.engines.open import open_warehouse
 from sparkify_dagster.lake import Lake, LakeFile, open_lake
 from sparkify_dagster.settings import Settings
-from sparkify_dagster.warehouse import ledger
-from sparkify_dagster.warehouse.apply_transforms import Dependents
-from sparkify_dagster.warehouse.audits import audit, refuse_failed, run_check, warn_about
-from sparkify_dagster.warehouse.base import Notify, Session, Warehouse, silent
-from sparkify_dagster.warehouse.catalogue import Catalogue, read_catalogue
-from sparkify_dagster.warehouse.check import Check
-from sparkify_dagster.warehouse.declared_lake_checks import lake_checks
-from sparkify_dagster.warehouse.engines import open_warehouse
-from sparkify_dagster.warehouse.lake_checks import hold_against_ledger
-from sparkify_dagster.warehouse.loading import Load, Loaded, load_files
-from sparkify_dagster.warehouse.personal import forgotten_ids
-from sparkify_dagster.warehouse.refreshing import (
+from sparkify_dagster.warehouse.admin.create_tables import prepare, standing_names
+from sparkify_dagster.warehouse.checks.lake_checks import hold_against_ledger
+from sparkify_dagster.warehouse.checks.run_checks import audit, refuse_failed, run_check, warn_about
+from sparkify_dagster.warehouse.load import ledger
+from sparkify_dagster.warehouse.load.load_files import Load, Loaded, load_files
+from sparkify_dagster.warehouse.privacy.personal import forgotten_ids
+from sparkify_dagster.warehouse.refresh.apply_transforms import Dependents
+from sparkify_dagster.warehouse.refresh.refresh_table import (
     Days,
     Refresher,
     days_between,
@@ -32,7 +33,6 @@ from sparkify_dagster.warehouse.refreshing import (
     rows_by_day,
 )
 from sparkify_dagster.warehouse.reports import CheckOutcome, LakeStatus, LoadReport, RefreshReport
-from sparkify_dagster.warehouse.schema import prepare, standing_names
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
-from sparkify_dagster.warehouse.chart_rows import ChartRows
-from sparkify_dagster.warehouse.check import Check, Severity
-from sparkify_dagster.warehouse.rows import Rows
+from sparkify_dagster.catalogue.check import Check, Severity
+from sparkify_dagster.engines.rows import Rows
+from sparkify_dagster.warehouse.refresh.chart_rows import ChartRows
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""What people ask of the warehouse, read-only, and its answers as pages, files and DataFrames."""

@@ -1,1 +1,0 @@
-"""What starts runs: jobs. What a run does is in the assets."""

@@ -1,0 +1,1 @@
+"""The command `sparkify query` and its prompt."""

@@ -1,0 +1,205 @@
+"""One step of a run: the work of the warehouse on its tables, told to Dagster.
+
+A success is one materialization (one for each day of a daily table) with its check results. A
+failure is its failed checks and one clear message, and no materialization: nothing was written. A
+table that fails keeps no other from being made but those that need it.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date
+
+import dagster as dg
+
+from sparkify_dagster.catalogue.check import Check
+from sparkify_dagster.defs.assets import metadata
+from sparkify_dagster.defs.checks import check_events
+from sparkify_dagster.defs.partitions import DayRange, all_days, range_of_keys
+from sparkify_dagster.defs.resources import Desk, desk_of
+from sparkify_dagster.engines.base import Notify
+from sparkify_dagster.errors import SparkifyError
+from sparkify_dagster.warehouse import AuditFailedError
+from sparkify_dagster.warehouse.reports import RefreshReport
+from sparkify_dagster.warehouse.run_events import Checked, Failed, Finished, Noted, Report, Started
+
+Yielded = dg.MaterializeResult[None] | dg.AssetCheckResult | dg.AssetMaterialization
+
+
+def publish(
+    context: dg.AssetExecutionContext,
+    tables: Sequence[str],
+    work: Callable[[Desk, str, Notify], Report],
+) -> Iterator[Yielded]:
+    """Do the work on the selected tables, in this order; where only checks are, run those alone."""
+    catalogue = desk_of(context).platform.catalogue
+    wanted = {key.to_user_string() for key in context.selected_asset_keys}
+    chosen = context.selected_asset_check_keys
+    failures: dict[str, SparkifyError] = {}
+    missing: set[str] = set()
+    for table in tables:
+        checks = [c for c in catalogue.checks_of(table) if check_events.key_of(c) in chosen]
+        try:
+            if not missing.isdisjoint(catalogue.dependencies(table)):
+                missing.add(table)
+            elif table in wanted:
+                yield from _made(context, table, checks, work)
+            elif checks:
+                yield from check_alone(context, table, checks)
+        except SparkifyError as error:
+            failures[table] = error
+            missing.add(table)
+    if failures:
+        raise failed_tables(failures) from None
+
+
+def _made(
+    context: dg.AssetExecutionContext,
+    table: str,
+    checks: list[Check],
+    work: Callable[[Desk, str, Notify], Report],
+) -> Iterator[Yielded]:
+    desk = desk_of(context)
+    selected = {check.name for check in checks}
+    desk.observer(Started(table))
+    try:
+        report = work(desk, table, _notify(context, desk, table))
+        yield from _published(context, desk, report)
+        told = [outcome for outcome in report.outcomes if outcome.check.name in selected]
+        check_events.record_days(context, told, _days(context, report))
+        for other in _also(report):
+            check_events.record_elsewhere(context, other.outcomes)
+        results = check_events.results_of(told, checks)
+        yield from check_events.as_newest(context, results)
+    except AuditFailedError as error:
+        yield from _rolled_back(context, error, table, selected)
+        desk.observer(Failed(table, error, error.outcomes))
+        raise
+    except Exception as error:  # Dagster keeps the traceback of one that is no SparkifyError
+        desk.observer(Failed(table, error))
+        raise
+    desk.observer(Finished(table, report))
+
+
+def check_alone(
+    context: check_events.Context, table: str, checks: list[Check]
+) -> Iterator[dg.AssetCheckResult]:
+    """Run checks against what is published, over the days of the run or over everything.
+
+    Raises:
+        SparkifyError: if the warehouse cannot be asked.
+    """
+    desk = desk_of(context)
+    days = range_of_run(context)
+    desk.observer(Started(table))
+    try:
+        found = tuple(desk.platform.run_check(check, days) for check in checks)
+    except SparkifyError as error:
+        desk.observer(Failed(table, error))
+        raise
+    if days:
+        check_events.record_days(context, found, list(days.days()))
+    results = (check_events.result(outcome) for outcome in found)
+    yield from check_events.as_newest(context, results)
+    desk.observer(Checked(table, found))
+
+
+def range_of_run(context: check_events.Context) -> DayRange | None:
+    """The days that a run is about; None for a run without days."""
+    step = context.get_step_execution_context()
+    if not (step.has_partition_key or step.has_partition_key_range):
+        return None
+    keys = step.partition_key_range
+    return range_of_keys([keys.start, keys.end])
+
+
+def _published(
+    context: dg.AssetExecutionContext, desk: Desk, report: Report
+) -> Iterator[dg.MaterializeResult[None] | dg.AssetMaterialization]:
+    said = metadata.of_report(desk.platform, report)
+    once = metadata.once(desk.platform, report)
+    asked = _asked_days(context, desk, report.table)
+    for day in asked:
+        context.add_asset_metadata(
+            metadata.of_day(desk.platform, report, day) | (once if day == asked[-1] else {}),
+            partition_key=day.isoformat(),
+        )
+    if not asked:
+        said |= once
+    yield dg.MaterializeResult(asset_key=report.table, metadata=said)
+    yield from _unasked(desk, report, [day for day in _days(context, report) if day not in asked])
+    for other in _also(report):
+        daily = desk.platform.catalogue.is_daily(other.table)
+        yield from _unasked(desk, other, _valid_days(desk, other) if daily else [None])
+
+
+def _unasked(
+    desk: Desk, report: Report, days: Sequence[date | None]
+) -> Iterator[dg.AssetMaterialization]:
+    """Tables and days that the same transaction brought up to date without being asked for."""
+    said = metadata.of_report(desk.platform, report) if days else {}
+    for day in days:
+        once = metadata.once(desk.platform, report) if day == days[-1] else {}
+        of_day = metadata.of_day(desk.platform, report, day) if day else {}
+        yield dg.AssetMaterialization(
+            report.table,
+            partition=day.isoformat() if day else None,
+            metadata=said | of_day | once,
+            description="Brought up to date together with what was asked for.",
+        )
+
+
+def _rolled_back(
+    context: dg.AssetExecutionContext, error: AuditFailedError, table: str, selected: set[str]
+) -> Iterator[dg.AssetCheckResult]:
+    """The checks that failed, with the rows that were not published."""
+    failed = [outcome for outcome in error.outcomes if outcome.failed_hard]
+    own = [o for o in failed if o.check.table == table and o.check.name in selected]
+    days = {day for outcome in own for day in outcome.offending_by_day}
+    check_events.record_days(context, own, sorted(days))
+    check_events.record_elsewhere(context, (o for o in failed if o.check.table != table))
+    results = (
+        check_events.result(
+            outcome,
+            f"{outcome.check.description} {outcome.offending} rows break this; nothing was"
+            " written, and the table keeps its rows from before.",
+        )
+        for outcome in own
+    )
+    yield from check_events.as_newest(context, results)
+
+
+def failed_tables(failures: Mapping[str, SparkifyError]) -> dg.Failure:
+    """What ends a step: the message of each of its tables that failed."""
+    return dg.Failure(
+        "\n".join(map(str, failures.values())),
+        metadata={table: str(error) for table, error in failures.items()},
+        allow_retries=False,
+    )
+
+
+def _asked_days(context: dg.AssetExecutionContext, desk: Desk, table: str) -> list[date]:
+    days = range_of_run(context) if desk.platform.catalogue.is_daily(table) else None
+    return list(days.days()) if days else []
+
+
+def _days(context: dg.AssetExecutionContext, report: Report) -> list[date]:
+    """The days of a daily table that a report is about."""
+    desk = desk_of(context)
+    return sorted({*_asked_days(context, desk, report.table), *_valid_days(desk, report)})
+
+
+def _valid_days(desk: Desk, report: Report) -> list[date]:
+    """The days of a report that are partitions: the configured days may have become fewer."""
+    valid = all_days(desk.platform.settings.partitions)
+    return sorted(day for day in report.rows_by_day if valid.first <= day <= valid.last)
+
+
+def _also(report: Report) -> tuple[RefreshReport, ...]:
+    return report.also_refreshed if isinstance(report, RefreshReport) else ()
+
+
+def _notify(context: dg.AssetExecutionContext, desk: Desk, table: str) -> Notify:
+    def notify(message: str) -> None:
+        desk.observer(Noted(table, message))
+        context.log.info(message)
+
+    return notify

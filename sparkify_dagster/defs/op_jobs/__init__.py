@@ -1,0 +1,1 @@
+"""Jobs of one op: what a command does, where the run is. They materialize nothing."""

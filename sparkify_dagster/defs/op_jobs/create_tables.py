@@ -1,0 +1,45 @@
+"""The job that makes the tables: what `sparkify tables create` does, where the run is."""
+
+import dagster as dg
+
+from sparkify_dagster.defs.op_jobs.op_job import job_of
+from sparkify_dagster.errors import SparkifyError
+from sparkify_dagster.warehouse import Platform
+from sparkify_dagster.warehouse.admin.create_tables import make_tables
+
+CREATE_TABLES = "create_tables"
+
+
+def create_tables(platform: Platform, pool: str | None) -> dg.JobDefinition:
+    """Make the schemas and tables that are missing; what stands is left as it is."""
+    description = (
+        "Make the schemas and tables that are missing. Loads make them too; this is for owners of "
+        "the tables where loads run as another user."
+    )
+
+    @dg.op(name="make_missing_tables", description=description, pool=pool)
+    def op(context: dg.OpExecutionContext) -> None:
+        warehouse, catalogue = platform.warehouse, platform.catalogue
+        try:
+            made, stood = make_tables(warehouse, catalogue, context.log.info, context.run.run_id)
+        except SparkifyError as error:
+            raise dg.Failure(str(error), allow_retries=False) from None
+        context.log.info(f"{len(made)} made, {len(stood)} there already")
+        context.add_output_metadata(
+            {
+                "warehouse": warehouse.location,
+                "made": dg.MetadataValue.md("\n".join(f"- {c.full_name}" for c in made) or "none"),
+                "there already": len(stood),
+                "sql": dg.MetadataValue.md(
+                    "\n".join(
+                        [
+                            "```sql",
+                            *(f"{text};\n" for c in made or stood for text in c.statements),
+                            "```",
+                        ]
+                    )
+                ),
+            }
+        )
+
+    return job_of(op, CREATE_TABLES, layer="all")

@@ -1,0 +1,1 @@
+"""The engine DuckDB: a file in this process."""

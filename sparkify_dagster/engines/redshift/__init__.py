@@ -1,0 +1,1 @@
+"""The engine Amazon Redshift, over `server`."""

@@ -1,0 +1,1 @@
+"""What the engines on a server share: connections, logins, transactions and errors."""

@@ -1,0 +1,1 @@
+"""What the warehouse says, for eyes: charts and the report. No Dagster."""

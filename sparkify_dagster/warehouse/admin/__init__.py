@@ -1,0 +1,1 @@
+"""Making and dropping the tables, and the roles that may use them."""

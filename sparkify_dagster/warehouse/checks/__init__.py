@@ -1,0 +1,1 @@
+"""Running checks, and saying what they found. Which checks there are is in `catalogue`."""

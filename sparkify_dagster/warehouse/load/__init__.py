@@ -1,0 +1,1 @@
+"""Loading: files of the lake become rows of the staging tables, with ledger and quarantine."""

@@ -1,0 +1,1 @@
+"""Personal data: what is masked, and how a user is forgotten."""

@@ -1,0 +1,1 @@
+"""Refreshing: derived tables are brought up to date with what they read."""
