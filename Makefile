@@ -30,9 +30,10 @@ ui: $(STAMP)  ## the Dagster UI with its daemon
 test: $(STAMP)  ## the whole test suite; ARGS="-k ledger" narrows it
 	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal $(ARGS)
 
-lint: $(STAMP)  ## ruff, its formatter, and mypy in strict mode
+lint: $(STAMP)  ## ruff, its formatter, which folder may import what, and mypy in strict mode
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
+	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/mypy
 
 docs: $(STAMP)  ## make docs/data_dictionary.md and what is kept of the SQL's lineage anew
