@@ -6,8 +6,8 @@
     -- chart: points <x> <value> by <series>
     -- chart: heatmap <x> <y> <value>
 
-Each name is a column of the table. Which rows it shows is in `chart_rows`,
-how it looks in `charts`.
+Each name is a column of the table. Which rows it shows is in `warehouse.refresh`,
+how it looks in `present.charts`.
 """
 
 import re

@@ -1,6 +1,6 @@
 """What a check is: one rule about one table, as SQL that selects the rows which break it.
 
-How checks are found is in `find_checks`, how they are run in `audits`.
+How checks are found is in `find_checks`, how they are run in `warehouse.checks`.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """The checks that hold the lake against the ledger, for each source.
 
-A listing is needed, so SQL alone cannot tell: what they find is in `lake_checks`.
+A listing is needed, so SQL alone cannot tell: what they find is in `warehouse.checks`.
 """
 
 from sparkify_dagster.catalogue.check import Check, Severity

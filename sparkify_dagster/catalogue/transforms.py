@@ -4,7 +4,7 @@ A transform file (`sql/transforms/<table>.sql`) holds statements by name:
 
     pending                 CREATE TABLE of `pending_<table>`, the keys to be made anew
     changed by <source>     notes keys there; run on a source's rows before and after they change
-                            (those are `loading`'s, or `pending_<source>`'s of a derived source)
+                            (those are of `loading`, or `pending_<source>`'s of a derived source)
     delete, insert, …       what makes the rows, in the order of the file
 
 A file of nothing but an `insert` is made whole every time one of its sources changed. One of

@@ -1,6 +1,6 @@
 """`sparkify forget`: takes what says who a user is out of every table, for good.
 
-What that is and how it is done is said in `warehouse`: personal.py and forgetting.py.
+What that is and how it is done is said in `warehouse.privacy`.
 """
 
 from typing import TYPE_CHECKING

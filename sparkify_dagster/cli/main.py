@@ -1,7 +1,7 @@
 """The `sparkify` command: joins its subcommands, and decides what an error looks like.
 
-What a subcommand does is in `commands`. Nothing heavy is imported here: help, a query and a run
-that has nothing to do start fast.
+What a subcommand does is in its module or folder here. Nothing heavy is imported: help, a query and
+a run that has nothing to do start fast.
 """
 
 import logging

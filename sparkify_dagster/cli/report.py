@@ -1,4 +1,4 @@
-"""`sparkify report`: one HTML page of what the warehouse says. What is on it is in `report`."""
+"""`sparkify report`: writes one HTML page. What is on it is in `present.report`."""
 
 from pathlib import Path
 

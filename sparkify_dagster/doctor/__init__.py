@@ -1,6 +1,6 @@
 """What `sparkify doctor` looks at: one finding for each thing that a run needs, and what to do.
 
-Nothing stays created or changed, and Dagster is not imported. How a finding looks is in `commands`.
+Nothing stays created or changed, and Dagster is not imported. `cli` shows the findings.
 """
 
 from collections.abc import Iterator

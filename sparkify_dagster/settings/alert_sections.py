@@ -1,6 +1,6 @@
 """The sections [ALERTS] and [FRESHNESS] of dwh.cfg: who is told what, and what is overdue.
 
-Declarations, and what several of their keys mean together. Telling anybody is `automation`'s.
+Declarations, and what several of their keys mean together. Alerts are sent by `defs.sensors`.
 """
 
 from collections.abc import Mapping

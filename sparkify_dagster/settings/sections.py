@@ -1,6 +1,6 @@
 """The sections of dwh.cfg: each key with its type, what it accepts and its default.
 
-Only declarations live here. Reading them, and what several keys mean together, is settings.py's.
+Only declarations live here. Reading them, and what several keys mean together, is in `read`.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """How the text of an INI file and of the environment becomes checked values, or listed problems.
 
 The kinds of values and the rules for reading, overriding, quoting and hiding live here. Which
-sections and keys there are is not known here: settings.py declares them.
+sections and keys there are is not known here: `sections` declares them.
 """
 
 import configparser

@@ -1,6 +1,6 @@
 """What a question is answered with on a terminal: a table of its rows, or the list of names.
 
-Commands and the prompt show it; what can be asked is in `warehouse.asking`.
+Commands and the prompt show it; what can be asked is in `ask.questions`.
 """
 
 import re

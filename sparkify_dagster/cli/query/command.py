@@ -1,7 +1,7 @@
 """`sparkify query`: the answer to one question as a table, CSV, JSON or Parquet, or a prompt.
 
-What can be asked is in `warehouse.asking`; how values look in `values`; large results are written
-by `exports`; the prompt is `prompt`.
+What can be asked is in `ask.questions`; how values look in `ask.values`; large
+results are written by `ask.files`; the prompt is `prompt`.
 """
 
 import sys

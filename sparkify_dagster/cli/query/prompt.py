@@ -1,7 +1,7 @@
 """The prompt of `sparkify query`: one question after the other on a terminal.
 
 Each question has a session of its own: while somebody thinks, the warehouse is free for a run.
-What an answer looks like is `query`'s business, what completes a word `completing`'s.
+What an answer looks like is in `answers`, what completes a word in `completion`.
 """
 
 import os

@@ -1,6 +1,6 @@
 """`sparkify run`: bring the warehouse up to date with the lake, as runs of the Dagster job.
 
-Whether there is anything to do is asked first, without Dagster. How a run goes is in `runs`.
+Whether there is anything to do is asked first, without Dagster. How a run goes is in `defs.runs`.
 """
 
 import gc

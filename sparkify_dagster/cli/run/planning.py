@@ -1,6 +1,6 @@
 """Which days and tables the options of `sparkify run` ask for, and whether the lake has any.
 
-Decided before Dagster is even imported. Which days are due without being asked for is in ranges.py.
+Decided before Dagster is imported. Days that are due unasked are in `warehouse.due_ranges`.
 """
 
 from difflib import get_close_matches

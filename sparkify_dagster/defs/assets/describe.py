@@ -1,7 +1,7 @@
 """What the UI says about a table, made from its files: words, columns, lineage, kinds, owners.
 
 Only what is known before the first run. What a run found is in `metadata`, where a table is in
-`storage`.
+`links`.
 """
 
 import os

@@ -1,7 +1,7 @@
 """The asset of the report: one HTML page, made after the analytics whose answers it shows.
 
-What is on the page is in `report`. The checks of rows are those of the runs, as the instance knows
-them: to run them again would cost each run what the history weighs.
+What is on the page is in `present.report`. The checks of rows are those of runs, as the instance
+knows them: to run them again would cost each run what the history weighs.
 """
 
 from collections.abc import Iterator

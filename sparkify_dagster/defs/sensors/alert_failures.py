@@ -169,7 +169,7 @@ def _days(run: dg.DagsterRun) -> str:
 
 
 def _reasons(event: dg.DagsterEvent) -> dict[str, str]:
-    """What a failed step says of each table that failed (see `publish`), or of itself."""
+    """What a failed step says of each table that failed (see `materialize`), or of itself."""
     said = event.step_failure_data.user_failure_data
     tables = said.metadata if said else {}
     found = {table: str(reason.value) for table, reason in tables.items()}

@@ -1,7 +1,7 @@
 """Arrivals: what the lake holds and the tables do not, at one moment, and how that is said.
 
 Only looking lives here: the listing is compared with the ledger, by key and etag. What is asked
-for because of it is decided in `requests`.
+for because of it is decided in `run_requests`.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

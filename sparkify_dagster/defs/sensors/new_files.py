@@ -1,7 +1,7 @@
 """Sensors: while the daemon runs, new and changed files of the lake ask for their own loading.
 
 One sensor for each source. A tick is a function of recorded state: the lake's listing, the ledger
-in the warehouse, and the runs of the instance. What is asked for is decided in `requests`; the
+in the warehouse, and the runs of the instance. What is asked for is decided in `run_requests`; the
 cursor only spares the warehouse a question whose answer cannot have changed.
 """
 

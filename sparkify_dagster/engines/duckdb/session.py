@@ -1,6 +1,6 @@
 """A transaction on DuckDB: how statements run, and rows come in and out as columns.
 
-Opening the file and waiting for it is `duckdb`'s concern.
+Opening the file and waiting for it is in `warehouse`.
 """
 
 import re

@@ -1,6 +1,6 @@
 """The engine PostgreSQL: rows come in through COPY FROM STDIN, writers queue at an advisory lock.
 
-Only what PostgreSQL does in its own way lives here; the rest is in server.py.
+Only what PostgreSQL does in its own way lives here; the rest is in `engines.server`.
 """
 
 import hashlib

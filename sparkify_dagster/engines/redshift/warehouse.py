@@ -1,6 +1,6 @@
 """The engine Amazon Redshift: rows come in through COPY from S3, writers queue at a locked table.
 
-Which text a COPY is, is said in copy_sql.py; what is shared with PostgreSQL lives in server.py.
+The text of a COPY is in `copy_sql`; what is shared with PostgreSQL is in `engines.server`.
 """
 
 import gzip

@@ -1,6 +1,6 @@
 """Charts of tables, as SVG with words for those who do not see it.
 
-What is shown is decided by the table's file (`warehouse.charting`); here it is drawn, from rows
+What is shown is decided by the table's file (`catalogue.charts`); here it is drawn, from rows
 alone: no warehouse, no Dagster, no network.
 """
 

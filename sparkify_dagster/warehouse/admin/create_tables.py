@@ -1,7 +1,7 @@
 """Makes the warehouse's tables, and sees that those which hold loaded data are the declared ones.
 
 Each table is a statement first (`creations`), which is shown or run. What is in the tables is no
-concern of this module; how they go away is in dropping.py.
+concern of this module; how they are dropped is in drop_tables.py.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ _NAMES = """
     FROM information_schema.tables
     WHERE table_schema IN (:schema, :state)
 """
-# Only Redshift is told of foreign keys (see tables/ddl.py). There they are in the way of a DROP.
+# Only Redshift is told of foreign keys (see engines/ddl.py). There they are in the way of a DROP.
 _TOLD_OF_FOREIGN_KEYS = {"redshift"}
 _FOREIGN_KEYS = """
     SELECT child.relname, foreign_key.conname

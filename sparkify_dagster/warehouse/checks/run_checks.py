@@ -1,7 +1,7 @@
 """Runs checks: over a whole table, over some days, or over what a transaction changed.
 
 A check of error severity blocks: a failed one rolls the writing transaction back. What else an
-outcome means is decided by the callers; how checks are found is in `find_checks`.
+outcome means is decided by the callers; how they are found is in `catalogue`.
 """
 
 from collections.abc import Iterable

@@ -1,6 +1,6 @@
 """Expected results: CSV files, each named after the table whose rows it holds, and what they say.
 
-A file is read here and never written; holding it against the table is comparing.py's::
+A file is read here and never written; comparing it with the table is compare_rows.py's::
 
     # Any remarks.
     # tolerance: 0.001                     (of every floating-point or DECIMAL column, absolute)

@@ -2,7 +2,7 @@
 
 Which columns are personal is said in the table files: `(personal)` in a column's comment, and
 `-- person:` for the column that says whose row it is. When somebody is forgotten is decided in
-forgetting.py.
+forget_user.py.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Makes the rows of derived tables by their transforms, and notes what has to be made again.
 
 Everything here happens inside a transaction of the caller. What a transform says is in
-`transforms`.
+`catalogue.transforms`.
 """
 
 from collections.abc import Iterable, Sequence
