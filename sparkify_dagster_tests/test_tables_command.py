@@ -316,7 +316,7 @@ def test_foreign_keys_are_untied_and_tied_again(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only Redshift is told of keys. PostgreSQL shows that the statements find and make them."""
-    monkeypatch.setattr(admin.create_tables, "_TOLD_OF_FOREIGN_KEYS", {"postgres"})
+    monkeypatch.setattr(type(place.platform.warehouse), "declares_keys", True)
     bring_up_to_date(place.platform)
     songplays, users = f"{place.schema}.songplays", f"{place.schema}.users"
     place.run(

@@ -12,7 +12,6 @@ from sparkify_dagster.doctor.finding import Finding, guarded
 from sparkify_dagster.engines.server.warehouse import ServerWarehouse
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.settings import Settings, load_settings
-from sparkify_dagster.settings.sections import Engine
 from sparkify_dagster.warehouse import Platform, open_platform
 
 __all__ = ["Finding", "examine"]
@@ -42,8 +41,8 @@ def examine() -> Iterator[Finding]:
     lake_is_there = all(finding.mark is not Mark.FAIL for finding in of_lake)
     yield from _warehouse(platform, lake_is_there=lake_is_there)
     places = [machine.existing(settings.home)]
-    if settings.warehouse.engine is Engine.DUCKDB:
-        places.insert(0, machine.existing(settings.duckdb.path))
+    if platform.warehouse.file:
+        places.insert(0, machine.existing(platform.warehouse.file))
     yield from machine.disks(*places)
 
 

@@ -10,7 +10,6 @@ from sparkify_dagster.engines.redshift.copy_sql import check_jsonpaths
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.lake import Lake, LakeFile
 from sparkify_dagster.lake.single import read_file
-from sparkify_dagster.settings.sections import Engine
 from sparkify_dagster.warehouse import Platform
 
 
@@ -71,7 +70,7 @@ def json_paths(platform: Platform) -> Iterator[Finding]:
     """Redshift's COPY fills the columns in the order of this file, without looking at names."""
     subject, s3 = "JSONPaths", platform.settings.s3
     uri = s3.log_jsonpath
-    needed = platform.settings.warehouse.engine is Engine.REDSHIFT
+    needed = platform.warehouse.reads_s3
     if uri is None:
         if needed:
             yield Finding(Mark.OK, subject, "none is configured; each load writes its own")

@@ -14,7 +14,6 @@ from sparkify_dagster.doctor.finding import Finding, guarded
 from sparkify_dagster.engines.redshift.copy_sql import MOST_ERRORS, copy_statement, manifest
 from sparkify_dagster.engines.rows import Value
 from sparkify_dagster.lake.scratch import Scratch
-from sparkify_dagster.settings.sections import Engine
 from sparkify_dagster.warehouse import Platform, WarehouseError
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ _REFUSALS = (
 
 def s3_access(platform: Platform, *, reachable: bool) -> Iterator[Finding]:
     """Scratch first, then what the warehouse itself can read, if it can be asked."""
-    if platform.settings.warehouse.engine is not Engine.REDSHIFT:
+    if not platform.warehouse.reads_s3:
         return
     yield from guarded("scratch", _examined(platform, reachable=reachable))
 

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 
 from sparkify_dagster.console import Mark, counted, listed, size
 from sparkify_dagster.doctor.finding import Finding
-from sparkify_dagster.settings.sections import Engine
 from sparkify_dagster.warehouse import Platform
 
 _SHOWN = 8
@@ -64,6 +63,5 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _size(platform: Platform) -> str:
-    if platform.settings.warehouse.engine is not Engine.DUCKDB:
-        return ""
-    return f", {size(platform.settings.duckdb.path.stat().st_size)}"
+    file = platform.warehouse.file
+    return f", {size(file.stat().st_size)}" if file else ""

@@ -6,10 +6,11 @@ come from the `.sql` files as they are, with values bound by name (`:name`).
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from sparkify_dagster.catalogue.line_rules import LineRules
@@ -164,6 +165,20 @@ class Session(ABC):
         return int(str(self.fetch(sql, params)[0][0]))
 
 
+@dataclass(frozen=True)
+class RoleDialect:
+    """How an engine speaks of roles."""
+
+    to: str
+    """What stands before a role's name in GRANT."""
+    standing: str
+    """The query for the roles that there are."""
+    temporary: bool
+    """Whether loading makes temporary tables."""
+    owning: bool
+    """Whether a role can own tables; otherwise it is granted what owners may do."""
+
+
 class Warehouse(ABC):
     """An engine with its location: opens sessions, waits its turn, and closes what it opened."""
 
@@ -173,6 +188,14 @@ class Warehouse(ABC):
     """Whether only one process at a time can use it, readers included."""
     queue_ddl: str | None = None
     """The CREATE TABLE of what writers queue at, where that is a table of the state schema."""
+    declares_keys: bool = False
+    """Whether it is told of foreign keys, which then stand in the way of a DROP."""
+    roles: RoleDialect | None = None
+    """None where who may read and write is not the engine's to say."""
+    reads_s3: bool = False
+    """Whether it reads files of S3 itself."""
+    file: Path | None = None
+    """The file of an embedded engine."""
 
     @property
     def state_schema(self) -> str:
@@ -183,6 +206,25 @@ class Warehouse(ABC):
     @abstractmethod
     def location(self) -> str:
         """Where the tables are, for people: a file, or a server and database; never a secret."""
+
+    @property
+    @abstractmethod
+    def database(self) -> str:
+        """The name of the database, as a query could say it."""
+
+    @property
+    @abstractmethod
+    def address(self) -> str:
+        """The address of the database as a URI, without a user or a secret."""
+
+    @abstractmethod
+    def dependents(self, session: "Session", tables: Collection[str]) -> Iterable[tuple[str, str]]:
+        """What depends on tables of the two schemas: pairs of full names, the table's first."""
+
+    def estimated_rows(self, session: "Session") -> Mapping[str, str]:
+        """Of tables that are too large to be counted, about how many rows they have, as text."""
+        del session
+        return {}
 
     @abstractmethod
     def write(self, notify: Notify, run_id: str = "") -> AbstractContextManager[Session]:

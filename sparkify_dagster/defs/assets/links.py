@@ -7,21 +7,18 @@ from urllib.parse import quote
 
 import dagster as dg
 
-from sparkify_dagster.settings import Settings
-from sparkify_dagster.settings.sections import Engine
 from sparkify_dagster.warehouse import Platform
 
 
 def table_name(platform: Platform, table: str) -> str:
     """database.schema.table, as a query on the engine could name it."""
-    settings = platform.settings
-    return f"{_database(settings)}.{settings.warehouse.schema}.{table}"
+    warehouse = platform.warehouse
+    return f"{warehouse.database}.{warehouse.schema}.{table}"
 
 
 def table_uri(platform: Platform, table: str) -> str:
     """The address of the database, and in it the table."""
-    settings = platform.settings
-    return f"{_database_uri(settings)}#{settings.warehouse.schema}.{table}"
+    return f"{platform.warehouse.address}#{platform.warehouse.schema}.{table}"
 
 
 def prefix_uri(uri: str) -> dg.MetadataValue:
@@ -44,20 +41,3 @@ def file_link(platform: Platform, table: str, key: str) -> str | None:
         return f"{s3.endpoint_url.rstrip('/')}/{bucket}/{quote(name)}"
     console = f"https://{s3.region}.console.aws.amazon.com/s3/object/{bucket}"
     return f"{console}?region={s3.region}&prefix={quote(name)}"
-
-
-def _database(settings: Settings) -> str:
-    if settings.warehouse.engine is Engine.DUCKDB:
-        # DuckDB names a database after its file, up to the first dot
-        return settings.duckdb.path.name.partition(".")[0]
-    return settings.cluster.db_name
-
-
-def _database_uri(settings: Settings) -> str:
-    if settings.warehouse.engine is Engine.DUCKDB:
-        return f"duckdb://{quote(settings.duckdb.path.as_posix())}"
-    cluster = settings.cluster
-    # a folder of a socket, or an address with colons, stands in brackets or in quotes
-    host = f"[{cluster.host}]" if ":" in cluster.host else quote(cluster.host, safe="")
-    scheme = settings.warehouse.engine.value
-    return f"{scheme}://{host}:{cluster.db_port}/{quote(cluster.db_name, safe='')}"

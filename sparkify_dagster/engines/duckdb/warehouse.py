@@ -10,10 +10,11 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from sparkify_dagster.engines.base import (
     Notify,
@@ -30,6 +31,9 @@ from sparkify_dagster.settings.sections import DuckDBSettings
 if TYPE_CHECKING:
     import duckdb
 
+_VIEWS = """
+    SELECT schema_name, view_name, sql FROM duckdb_views() WHERE NOT internal
+"""
 _HOLDER = re.compile(r"PID (\d+)")
 _TURN = 2.0  # seconds for which a process that goes on writing may keep the others waiting
 _LONGEST_PAUSE = 0.05  # seconds between two looks of those who wait, more or less
@@ -62,6 +66,26 @@ class DuckDBWarehouse(Warehouse):
     @property
     def path(self) -> Path:
         return self._settings.path
+
+    @property
+    def file(self) -> Path:  # type: ignore[override]  # an attribute where there is none
+        return self.path
+
+    @property
+    def database(self) -> str:
+        # DuckDB names a database after its file, up to the first dot
+        return self.path.name.partition(".")[0]
+
+    @property
+    def address(self) -> str:
+        return f"duckdb://{quote(self.path.as_posix())}"
+
+    def dependents(self, session: Session, tables: Collection[str]) -> Iterable[tuple[str, str]]:
+        # DuckDB notes no dependencies of views: one that names a table is taken to need it.
+        for schema, view, sql in session.fetch(_VIEWS):
+            for table in tables:
+                if re.search(rf"\b{table.partition('.')[2]}\b", str(sql).partition(" AS ")[2]):
+                    yield table, f"{schema}.{view}"
 
     @property
     def location(self) -> str:

@@ -4,7 +4,7 @@ Only what PostgreSQL does in its own way lives here; the rest is in `engines.ser
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from sparkify_dagster.catalogue.tables import Table
 from sparkify_dagster.engines.base import (
     Intake,
     Notify,
+    RoleDialect,
     Session,
     StagedFile,
     WarehouseBusyError,
@@ -34,6 +35,14 @@ _HOLDER = """
     WHERE locks.locktype = 'advisory' AND locks.granted
       AND locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
       AND (locks.classid::bigint << 32) + locks.objid::bigint = :lock
+"""
+# PostgreSQL counts row by row: beyond this size its own estimate has to do.
+_LARGE = 256 << 20
+_SIZES = """
+    SELECT target.relname, pg_relation_size(target."oid"), target.reltuples
+    FROM pg_class AS target
+    INNER JOIN pg_namespace AS space ON space."oid" = target.relnamespace
+    WHERE space.nspname = :schema AND target.relkind = 'r'
 """
 _NOT_VACUUMED = (
     "The rows from before lie in their tables, unseen by queries, until these are vacuumed, which"
@@ -100,9 +109,19 @@ class PostgresWarehouse(ServerWarehouse):
 
     engine = "postgres"
     product = "PostgreSQL"
+    clock = "SELECT EXTRACT(EPOCH FROM CURRENT_TIMESTAMP)"
+    roles = RoleDialect("", "SELECT rolname FROM pg_roles", temporary=False, owning=True)
     # A writer is alone in its schema, and has to see what the one before it committed meanwhile.
     isolation = "READ COMMITTED"
     reading = "REPEATABLE READ"
+
+    def estimated_rows(self, session: Session) -> Mapping[str, str]:
+        rows: dict[str, str] = {}
+        for name, size, guess in session.fetch(_SIZES, {"schema": self.schema}):
+            if int(str(size)) > _LARGE:
+                number = float(str(guess))
+                rows[str(name)] = f"about {number:,.0f} rows" if number >= 0 else "many rows"
+        return rows
 
     def session(self, connection: "Connection", notify: Notify = silent) -> ServerSession:
         return PostgresSession(connection, self.location)

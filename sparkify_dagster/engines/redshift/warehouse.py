@@ -16,6 +16,7 @@ from sparkify_dagster.engines.base import (
     CopiedFile,
     Intake,
     Notify,
+    RoleDialect,
     Session,
     StagedFile,
     WarehouseBusyError,
@@ -176,6 +177,12 @@ class RedshiftWarehouse(ServerWarehouse):
 
     engine = "redshift"
     product = "Redshift"
+    # It has no CURRENT_TIMESTAMP that it commends; GETDATE() is in UTC.
+    clock = "SELECT EXTRACT(EPOCH FROM GETDATE())"
+    # COPY lands in a temporary table. Roles own nothing: DROP and ALTER are privileges there.
+    roles = RoleDialect("ROLE ", "SELECT role_name FROM svv_roles", temporary=True, owning=False)
+    declares_keys = True
+    reads_s3 = True
     queue_ddl = f"CREATE TABLE IF NOT EXISTS {_QUEUE} (turn INTEGER)"
     # The server's own: SNAPSHOT on new clusters, SERIALIZABLE on old ones. Writers are alone in
     # their schema, and a conflict with somebody else (1023) makes the whole transaction anew.

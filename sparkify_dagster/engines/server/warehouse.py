@@ -8,10 +8,11 @@ import random
 import re
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
 
 from sparkify_dagster.engines.base import (
     PARAMETER,
@@ -42,6 +43,30 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
     from psycopg2.extensions import cursor as Cursor
 
+# Views and materialized views, by way of the rules that they depend on and that depend on tables.
+# `"oid"` stands in quotes because it is a reserved word on Redshift.
+_VIEWS = """
+    SELECT DISTINCT target_space.nspname, target.relname, space.nspname, dependent.relname
+    FROM pg_class AS target
+    INNER JOIN pg_namespace AS target_space ON target_space."oid" = target.relnamespace
+    INNER JOIN pg_depend AS used ON used.refobjid = target."oid"
+    INNER JOIN pg_depend AS rule ON rule.objid = used.objid
+    INNER JOIN pg_class AS dependent ON dependent."oid" = rule.refobjid
+    INNER JOIN pg_namespace AS space ON space."oid" = dependent.relnamespace
+    WHERE target_space.nspname IN (:schema, :state_schema)
+      AND dependent.relkind IN ('v', 'm')
+      AND dependent."oid" <> target."oid"
+"""
+_FOREIGN_KEYS = """
+    SELECT DISTINCT target_space.nspname, target.relname, space.nspname, dependent.relname
+    FROM pg_constraint AS foreign_key
+    INNER JOIN pg_class AS target ON target."oid" = foreign_key.confrelid
+    INNER JOIN pg_namespace AS target_space ON target_space."oid" = target.relnamespace
+    INNER JOIN pg_class AS dependent ON dependent."oid" = foreign_key.conrelid
+    INNER JOIN pg_namespace AS space ON space."oid" = dependent.relnamespace
+    WHERE foreign_key.contype = 'f'
+      AND target_space.nspname IN (:schema, :state_schema)
+"""
 ATTEMPTS = 5
 _FIRST_PAUSE = 0.5  # seconds; doubled from attempt to attempt
 _ROWS_A_STATEMENT = 1000
@@ -186,6 +211,8 @@ class ServerWarehouse(Warehouse):
 
     product: str
     """What people call the engine."""
+    clock: str
+    """The query for the server's time, in seconds since 1970 UTC."""
     isolation: str | None
     """The isolation level of a writer, in psycopg2's words; None: that of the server."""
     reading: str | None
@@ -200,6 +227,23 @@ class ServerWarehouse(Warehouse):
     def location(self) -> str:
         cluster = self.cluster
         return f"{self.product} {cluster.host}:{cluster.db_port}/{cluster.db_name}"
+
+    @property
+    def database(self) -> str:
+        return self.cluster.db_name
+
+    @property
+    def address(self) -> str:
+        cluster = self.cluster
+        # a folder of a socket, or an address with colons, stands in brackets or in quotes
+        host = f"[{cluster.host}]" if ":" in cluster.host else quote(cluster.host, safe="")
+        return f"{self.engine}://{host}:{cluster.db_port}/{quote(cluster.db_name, safe='')}"
+
+    def dependents(self, session: Session, tables: Collection[str]) -> Iterable[tuple[str, str]]:
+        names = {"schema": self.schema, "state_schema": self.state_schema}
+        for query in (_VIEWS, _FOREIGN_KEYS):
+            for table_schema, table, schema, dependent in session.fetch(query, names):
+                yield f"{table_schema}.{table}", f"{schema}.{dependent}"
 
     def credentials(self) -> Credentials:
         """Minted for every connection, and kept nowhere."""

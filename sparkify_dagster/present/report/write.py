@@ -5,7 +5,6 @@ from pathlib import Path
 from sparkify_dagster.ask.atomic_write import replaced
 from sparkify_dagster.present.report.facts import Facts, ReportError
 from sparkify_dagster.present.report.page import page
-from sparkify_dagster.settings.sections import Engine
 from sparkify_dagster.warehouse import Platform
 
 NAME = "report.html"
@@ -13,9 +12,8 @@ NAME = "report.html"
 
 def beside_the_warehouse(platform: Platform, otherwise: Path) -> Path:
     """The report's place in the folder of an embedded warehouse, and in another for a server's."""
-    settings = platform.settings
-    embedded = settings.warehouse.engine is Engine.DUCKDB
-    return (settings.duckdb.path.parent if embedded else otherwise) / NAME
+    file = platform.warehouse.file
+    return (file.parent if file else otherwise) / NAME
 
 
 def write_report(platform: Platform, facts: Facts, path: Path) -> int:

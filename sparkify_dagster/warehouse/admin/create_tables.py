@@ -33,8 +33,6 @@ _NAMES = """
     FROM information_schema.tables
     WHERE table_schema IN (:schema, :state)
 """
-# Only Redshift is told of foreign keys (see engines/ddl.py). There they are in the way of a DROP.
-_TOLD_OF_FOREIGN_KEYS = {"redshift"}
 _FOREIGN_KEYS = """
     SELECT child.relname, foreign_key.conname
     FROM pg_constraint AS foreign_key
@@ -205,7 +203,7 @@ def renew(session: Session, warehouse: Warehouse, catalogue: Catalogue, name: st
 
 def untie(session: Session, warehouse: Warehouse, catalogue: Catalogue, name: str) -> list[str]:
     """Drop the foreign keys by which the platform's tables refer to one; what puts them back."""
-    if warehouse.engine not in _TOLD_OF_FOREIGN_KEYS:
+    if not warehouse.declares_keys:
         return []
     schema = warehouse.schema
     found = session.fetch(_FOREIGN_KEYS, {"schema": schema, "name": name})

@@ -4,53 +4,13 @@ It is planned first, so that it can be said before it is done. Nothing that the 
 make is dropped, and nothing with CASCADE.
 """
 
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from sparkify_dagster.catalogue.catalogue import Catalogue
 from sparkify_dagster.engines.base import Session, Warehouse
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.warehouse.admin.create_tables import FORGOTTEN, creations, look
-
-# Views and materialized views, by way of the rules that they depend on and that depend on tables.
-# `"oid"` stands in quotes because it is a reserved word on Redshift.
-_VIEWS_OF_SERVERS = """
-    SELECT DISTINCT target_space.nspname, target.relname, space.nspname, dependent.relname
-    FROM pg_class AS target
-    INNER JOIN pg_namespace AS target_space ON target_space."oid" = target.relnamespace
-    INNER JOIN pg_depend AS used ON used.refobjid = target."oid"
-    INNER JOIN pg_depend AS rule ON rule.objid = used.objid
-    INNER JOIN pg_class AS dependent ON dependent."oid" = rule.refobjid
-    INNER JOIN pg_namespace AS space ON space."oid" = dependent.relnamespace
-    WHERE target_space.nspname IN (:schema, :state_schema)
-      AND dependent.relkind IN ('v', 'm')
-      AND dependent."oid" <> target."oid"
-"""
-_KEYS_OF_SERVERS = """
-    SELECT DISTINCT target_space.nspname, target.relname, space.nspname, dependent.relname
-    FROM pg_constraint AS foreign_key
-    INNER JOIN pg_class AS target ON target."oid" = foreign_key.confrelid
-    INNER JOIN pg_namespace AS target_space ON target_space."oid" = target.relnamespace
-    INNER JOIN pg_class AS dependent ON dependent."oid" = foreign_key.conrelid
-    INNER JOIN pg_namespace AS space ON space."oid" = dependent.relnamespace
-    WHERE foreign_key.contype = 'f'
-      AND target_space.nspname IN (:schema, :state_schema)
-"""
-_VIEWS_OF_DUCKDB = """
-    SELECT schema_name, view_name, sql FROM duckdb_views() WHERE NOT internal
-"""
-# PostgreSQL counts row by row: beyond this size its own estimate has to do.
-_LARGE = 256 << 20
-_SIZES_OF_POSTGRES = """
-    SELECT target.relname, pg_relation_size(target."oid"), target.reltuples
-    FROM pg_class AS target
-    INNER JOIN pg_namespace AS space ON space."oid" = target.relnamespace
-    WHERE space.nspname = :schema AND target.relkind = 'r'
-"""
-_ESTIMATES = {"postgres": _SIZES_OF_POSTGRES}
-_Dependents: TypeAlias = Iterable[tuple[str, str]]  # the table, and what depends on it
 
 
 class DependentsError(SparkifyError):
@@ -152,12 +112,7 @@ def _is_filled(session: Session, warehouse: Warehouse) -> bool:
 
 
 def _counted(session: Session, warehouse: Warehouse, names: Iterable[str]) -> list[tuple[str, str]]:
-    told: dict[str, str] = {}
-    if query := _ESTIMATES.get(warehouse.engine):
-        for name, size, rows in session.fetch(query, {"schema": warehouse.schema}):
-            if int(str(size)) > _LARGE:
-                guess = float(str(rows))
-                told[str(name)] = f"about {guess:,.0f} rows" if guess >= 0 else "many rows"
+    told = dict(warehouse.estimated_rows(session))
     for name in names:
         if name not in told:
             rows = session.count(f"SELECT COUNT(*) FROM {warehouse.schema}.{name}")
@@ -169,7 +124,7 @@ def _refuse_dependents(session: Session, warehouse: Warehouse, removal: Removal)
     doomed = {table.full_name for table in (*removal.tables, *removal.bookkeeping)}
     found = sorted(
         (dependent, target)
-        for target, dependent in _FINDERS[warehouse.engine](session, warehouse, doomed)
+        for target, dependent in warehouse.dependents(session, doomed)
         if target in doomed and dependent not in doomed
     )
     if not found:
@@ -179,25 +134,3 @@ def _refuse_dependents(session: Session, warehouse: Warehouse, removal: Removal)
         f"{warehouse.location}: the tables cannot be dropped, because what is not the platform's "
         f"depends on them: {told}. Drop or change these first; nothing was dropped."
     )
-
-
-def _named_by_views(session: Session, _: Warehouse, doomed: Iterable[str]) -> _Dependents:
-    """DuckDB notes no dependencies of views: a view that names a table is taken to need it."""
-    for schema, view, sql in session.fetch(_VIEWS_OF_DUCKDB):
-        for target in doomed:
-            if re.search(rf"\b{target.partition('.')[2]}\b", str(sql).partition(" AS ")[2]):
-                yield target, f"{schema}.{view}"
-
-
-def _noted_by_the_server(session: Session, warehouse: Warehouse, _: Iterable[str]) -> _Dependents:
-    names = {"schema": warehouse.schema, "state_schema": warehouse.state_schema}
-    for query in (_VIEWS_OF_SERVERS, _KEYS_OF_SERVERS):
-        for target_schema, target, schema, dependent in session.fetch(query, names):
-            yield f"{target_schema}.{target}", f"{schema}.{dependent}"
-
-
-_FINDERS: dict[str, Callable[[Session, Warehouse, Iterable[str]], _Dependents]] = {
-    "duckdb": _named_by_views,
-    "postgres": _noted_by_the_server,
-    "redshift": _noted_by_the_server,
-}

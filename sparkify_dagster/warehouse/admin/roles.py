@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 
 from sparkify_dagster.catalogue.catalogue import Catalogue
 from sparkify_dagster.catalogue.tables import TableError, check_identifier
-from sparkify_dagster.engines.base import Session, Warehouse
+from sparkify_dagster.engines.base import RoleDialect, Session, Warehouse
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.warehouse.load import ledger
 
@@ -48,27 +48,6 @@ class Roles:
         for item in fields(self):
             if name := getattr(self, item.name):
                 yield item.name, name
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """How an engine says it; nothing else asks which engine it is."""
-
-    to: str
-    """What stands before a role's name in GRANT."""
-    standing: str
-    """The query for the roles that there are."""
-    temporary: bool
-    """Whether loading makes temporary tables."""
-    owning: bool
-    """Whether a role can own tables; otherwise it is granted what owners may do."""
-
-
-DIALECTS = {
-    "postgres": Dialect("", "SELECT rolname FROM pg_roles", temporary=False, owning=True),
-    # COPY lands in a temporary table. Roles own nothing: DROP and ALTER are privileges there.
-    "redshift": Dialect("ROLE ", "SELECT role_name FROM svv_roles", temporary=True, owning=False),
-}
 
 
 def role_statements(
@@ -176,8 +155,8 @@ def apply_roles(
     return run
 
 
-def _dialect(warehouse: Warehouse) -> Dialect:
-    dialect = DIALECTS.get(warehouse.engine)
+def _dialect(warehouse: Warehouse) -> RoleDialect:
+    dialect = warehouse.roles
     if dialect is None:
         raise RolesError(
             f"{warehouse.engine} has no roles: who may read and write the file {warehouse.location}"
@@ -187,7 +166,7 @@ def _dialect(warehouse: Warehouse) -> Dialect:
     return dialect
 
 
-def _creation(dialect: Dialect, name: str) -> str:
+def _creation(dialect: RoleDialect, name: str) -> str:
     return f"CREATE ROLE {name} NOLOGIN" if dialect.owning else f"CREATE ROLE {name}"
 
 
@@ -202,7 +181,7 @@ def privileges_of_loader(warehouse: Warehouse, schema: str, table: str) -> Seque
 
 
 def _loading(
-    warehouse: Warehouse, dialect: Dialect, schema: str, names: Sequence[str], loader: str
+    warehouse: Warehouse, dialect: RoleDialect, schema: str, names: Sequence[str], loader: str
 ) -> Iterator[str]:
     by_privileges: dict[str, list[str]] = {}
     for name in names:
@@ -221,7 +200,7 @@ def _statistics(schema: str, names: Sequence[str], loader: str) -> str:
     )
 
 
-def _state_ownership(dialect: Dialect, state: str, owner: str) -> Iterator[str]:
+def _state_ownership(dialect: RoleDialect, state: str, owner: str) -> Iterator[str]:
     to = f"TO {dialect.to}{owner}"
     if not dialect.owning:
         yield f"GRANT USAGE, CREATE, ALTER, DROP ON SCHEMA {state} {to}"
@@ -233,7 +212,7 @@ def _state_ownership(dialect: Dialect, state: str, owner: str) -> Iterator[str]:
 
 
 def _table_ownership(
-    dialect: Dialect, schema: str, names: Sequence[str], owner: str
+    dialect: RoleDialect, schema: str, names: Sequence[str], owner: str
 ) -> Iterator[str]:
     if dialect.owning:
         yield _owners_join(schema, owner, names)
