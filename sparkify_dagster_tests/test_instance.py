@@ -36,7 +36,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from sparkify_dagster.instance import open_instance
+from sparkify_dagster.defs.instance.home import open_instance
 from sparkify_dagster.settings import load_settings
 settings = load_settings(Path(sys.argv[1]), {"DAGSTER_HOME": sys.argv[2]})
 with open_instance(settings) as instance:

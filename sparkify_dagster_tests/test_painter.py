@@ -24,7 +24,7 @@ SPEC = {"data": {"values": []}, "mark": "bar"}
 CHART = found("bar song plays", ("Undo", 1))
 DRAWS = """
 import os, sys, time
-from sparkify_dagster.charts.painter import Painter
+from sparkify_dagster.present.charts.painter import Painter
 painter = Painter()
 spec = {"data": {"values": []}, "mark": "bar"}
 assert painter.paint(spec).startswith("<svg")
