@@ -65,5 +65,5 @@ lock:  ## choose the newest versions that pyproject.toml allows and write requir
 	  --custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
 
 clean:  ## remove the environment and caches; keeps the lake, the warehouse and Dagster's storage
-	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
