@@ -14,7 +14,7 @@ from sparkify_dagster.catalogue.dictionary import (
     data_dictionary,
     describe_table,
     er_diagram,
-    origins_told,
+    origins_text,
 )
 from sparkify_dagster.catalogue.lineage import (
     ALL_ROWS,
@@ -40,7 +40,7 @@ def sql(tmp_path: Path) -> Path:
 
 
 def told(catalogue: Catalogue, table: str) -> dict[str, str]:
-    return {name: origins_told(found) for name, found in column_lineage(catalogue, table).items()}
+    return {name: origins_text(found) for name, found in column_lineage(catalogue, table).items()}
 
 
 def test_every_derived_column_comes_from_columns_that_there_are(catalogue: Catalogue) -> None:
@@ -300,5 +300,5 @@ def test_a_table_from_another_folder_is_a_layer_of_its_own(
 def test_the_number_of_rows_depends_on_what_tells_rows_apart(catalogue: Catalogue) -> None:
     assert row_columns(catalogue.tables["songplays"]) == ("songplay_id",)
     assert row_columns(catalogue.tables["staging_events"]) == ("log_date",)
-    assert origins_told([Origin("songplays", "*")]) == "songplays (number of rows)"
-    assert origins_told([]) == "a constant"
+    assert origins_text([Origin("songplays", "*")]) == "songplays (number of rows)"
+    assert origins_text([]) == "a constant"

@@ -332,7 +332,7 @@ def test_foreign_keys_are_untied_and_tied_again(
     def work(session: Session) -> None:
         before = session.fetch(keys)
         assert len(before) == 1
-        again = admin.create_tables.untie(session, warehouse, catalogue, "users")
+        again = admin.create_tables.drop_foreign_keys(session, warehouse, catalogue, "users")
         assert session.fetch(keys) == ()
         assert again == [
             f"ALTER TABLE {songplays} ADD FOREIGN KEY (user_id) REFERENCES {users} (user_id)"

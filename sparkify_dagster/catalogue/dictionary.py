@@ -90,7 +90,7 @@ def lineage_or_trouble(catalogue: Catalogue, table: str) -> tuple[Lineage, str]:
         return {}, str(error)
 
 
-def origins_told(origins: Iterable[Origin]) -> str:
+def origins_text(origins: Iterable[Origin]) -> str:
     """`table.column` of each; the number of rows, and the name of a file, in words."""
     return ", ".join(_told(origin) for origin in origins) or "a constant"
 
@@ -122,7 +122,7 @@ def _columns(table: Table, lineage: Lineage) -> Iterator[str]:
     yield f"| --- | --- | --- | --- |{more[1]}"
     for column in table.columns:
         marks = ", ".join(_marks(table, column))
-        comes_from = f" {origins_told(lineage[column.name])} |" if lineage else ""
+        comes_from = f" {origins_text(lineage[column.name])} |" if lineage else ""
         meaning = _cell(column.description)
         yield f"| {column.name} | {column.type} | {marks} | {meaning} |{comes_from}"
 

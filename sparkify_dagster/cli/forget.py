@@ -36,7 +36,7 @@ def forget(context: click.Context, user_id: str | None, yes: bool, listing: bool
     """
     from sparkify_dagster.settings import load_settings
     from sparkify_dagster.warehouse import open_platform
-    from sparkify_dagster.warehouse.privacy.forget_messages import done_told, found_told
+    from sparkify_dagster.warehouse.privacy.forget_messages import done_text, found_text
     from sparkify_dagster.warehouse.privacy.forget_user import (
         find_user,
         forget_user,
@@ -51,10 +51,10 @@ def forget(context: click.Context, user_id: str | None, yes: bool, listing: bool
         _show(forgotten_users(platform, note))
         return
     number = user_number(user_id)
-    note("\n".join(found_told(platform, number, find_user(platform, number, note))))
+    note("\n".join(found_text(platform, number, find_user(platform, number, note))))
     confirm(f"Forget user {number}?", yes)
     report = forget_user(platform, number, run_id=_RUN, notify=note)
-    click.echo("\n".join(done_told(platform, report)))
+    click.echo("\n".join(done_text(platform, report)))
 
 
 def _show(users: "tuple[Forgotten, ...]") -> None:

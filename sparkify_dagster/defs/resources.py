@@ -19,7 +19,7 @@ PLATFORM = "platform"
 
 
 @dataclass(frozen=True)
-class Desk:
+class RunContext:
     """Where an op finds the platform, and whom it tells about its progress."""
 
     platform: Platform
@@ -27,7 +27,7 @@ class Desk:
 
 
 def platform_resource(platform: Platform, observer: Observer) -> dg.ResourceDefinition:
-    """The desk as a Dagster resource, described for the UI without any secret."""
+    """The run as a Dagster resource, described for the UI without any secret."""
     settings = platform.settings
     description = (
         f"Engine {settings.warehouse.engine.value}, schema `{settings.warehouse.schema}`, "
@@ -35,13 +35,13 @@ def platform_resource(platform: Platform, observer: Observer) -> dg.ResourceDefi
         + ", ".join(f"`{platform.lake_uri(table)}`" for table in platform.catalogue.sources)
     )
 
-    def make(context: dg.InitResourceContext) -> Iterator[Desk]:
+    def make(context: dg.InitResourceContext) -> Iterator[RunContext]:
         if context.run and context.instance:
             sign(context.run, context.instance)
         if _draws(platform, context.run):
             warm_up()
         with platform.warehouse.stay_open():
-            yield Desk(platform, observer)
+            yield RunContext(platform, observer)
 
     return dg.ResourceDefinition(make, description=description)
 
@@ -53,8 +53,8 @@ def _draws(platform: Platform, run: dg.DagsterRun | None) -> bool:
     return any(not chosen or dg.AssetKey(table) in chosen for table in drawn)
 
 
-def desk_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> Desk:
-    desk = getattr(context.resources, PLATFORM)
-    if not isinstance(desk, Desk):
-        raise TypeError(f"resource '{PLATFORM}' must be made by platform_resource, not {desk!r}")
-    return desk
+def run_context(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> RunContext:
+    run = getattr(context.resources, PLATFORM)
+    if not isinstance(run, RunContext):
+        raise TypeError(f"resource '{PLATFORM}' must be made by platform_resource, not {run!r}")
+    return run

@@ -151,7 +151,7 @@ class Session(ABC):
         Without it a planner believes in a few hundred rows, and may take minutes for seconds.
         """
 
-    def settle(self, table: str) -> None:  # noqa: B027 - nothing is right for some
+    def analyze_keys(self, table: str) -> None:  # noqa: B027 - nothing is right for some
         """Let the planner know a table of few rows that says which part of large ones is meant."""
 
     def fetch(

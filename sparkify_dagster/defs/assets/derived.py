@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 
 from sparkify_dagster.defs.assets import describe
-from sparkify_dagster.defs.assets.materialize import Yielded, publish, range_of_run
+from sparkify_dagster.defs.assets.materialize import Yielded, materialize, range_of_run
 from sparkify_dagster.defs.checks import check_events
-from sparkify_dagster.defs.resources import PLATFORM, Desk
+from sparkify_dagster.defs.resources import PLATFORM, RunContext
 from sparkify_dagster.engines.base import Notify
 from sparkify_dagster.warehouse import Platform
 from sparkify_dagster.warehouse.run_events import Report
@@ -68,8 +68,8 @@ def _step(
     def refresh(context: dg.AssetExecutionContext) -> Iterator[Yielded]:
         config = context.op_execution_context.op_config
 
-        def work(desk: Desk, table: str, notify: Notify) -> Report:
-            return desk.platform.refresh(
+        def work(run: RunContext, table: str, notify: Notify) -> Report:
+            return run.platform.refresh(
                 table,
                 days=range_of_run(context) if partitions else None,
                 recompute=bool(config.get("recompute")),
@@ -78,6 +78,6 @@ def _step(
                 notify=notify,
             )
 
-        yield from publish(context, tables, work)
+        yield from materialize(context, tables, work)
 
     return refresh

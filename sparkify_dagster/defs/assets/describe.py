@@ -19,7 +19,7 @@ from sparkify_dagster.catalogue.dictionary import (
     describe_table,
     filled_by,
     lineage_or_trouble,
-    origins_told,
+    origins_text,
 )
 from sparkify_dagster.catalogue.lineage import ALL_ROWS, FILE_NAME, Lineage, Origin, row_columns
 from sparkify_dagster.catalogue.tables import Column, Table
@@ -168,7 +168,7 @@ def _meaning(column: Column) -> str:
 
 
 def _arrow(arrow: str, origins: Sequence[Origin]) -> str:
-    return f" {arrow} {origins_told(origins)}" if origins else ""
+    return f" {arrow} {origins_text(origins)}" if origins else ""
 
 
 def _names(catalogue: Catalogue, origin: Origin) -> tuple[str, ...]:
@@ -199,7 +199,7 @@ def _comes_from(lineage: Lineage) -> Metadata:
     if not lineage:
         return {}
     lines = ["| column | comes from |", "| --- | --- |"]
-    lines += [f"| {column} | {origins_told(origins)} |" for column, origins in lineage.items()]
+    lines += [f"| {column} | {origins_text(origins)} |" for column, origins in lineage.items()]
     return {"columns_come_from": dg.MetadataValue.md("\n".join(lines))}
 
 

@@ -14,7 +14,7 @@ from sparkify_dagster.catalogue.check import Check
 from sparkify_dagster.defs.assets import metadata
 from sparkify_dagster.defs.checks import check_events
 from sparkify_dagster.defs.partitions import DayRange, all_days, range_of_keys
-from sparkify_dagster.defs.resources import Desk, desk_of
+from sparkify_dagster.defs.resources import RunContext, run_context
 from sparkify_dagster.engines.base import Notify
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.warehouse import AuditFailedError
@@ -24,13 +24,13 @@ from sparkify_dagster.warehouse.run_events import Checked, Failed, Finished, Not
 Yielded = dg.MaterializeResult[None] | dg.AssetCheckResult | dg.AssetMaterialization
 
 
-def publish(
+def materialize(
     context: dg.AssetExecutionContext,
     tables: Sequence[str],
-    work: Callable[[Desk, str, Notify], Report],
+    work: Callable[[RunContext, str, Notify], Report],
 ) -> Iterator[Yielded]:
     """Do the work on the selected tables, in this order; where only checks are, run those alone."""
-    catalogue = desk_of(context).platform.catalogue
+    catalogue = run_context(context).platform.catalogue
     wanted = {key.to_user_string() for key in context.selected_asset_keys}
     chosen = context.selected_asset_check_keys
     failures: dict[str, SparkifyError] = {}
@@ -55,14 +55,14 @@ def _made(
     context: dg.AssetExecutionContext,
     table: str,
     checks: list[Check],
-    work: Callable[[Desk, str, Notify], Report],
+    work: Callable[[RunContext, str, Notify], Report],
 ) -> Iterator[Yielded]:
-    desk = desk_of(context)
+    run = run_context(context)
     selected = {check.name for check in checks}
-    desk.observer(Started(table))
+    run.observer(Started(table))
     try:
-        report = work(desk, table, _notify(context, desk, table))
-        yield from _published(context, desk, report)
+        report = work(run, table, _notify(context, run, table))
+        yield from _published(context, run, report)
         told = [outcome for outcome in report.outcomes if outcome.check.name in selected]
         check_events.record_days(context, told, _days(context, report))
         for other in _also(report):
@@ -71,12 +71,12 @@ def _made(
         yield from check_events.as_newest(context, results)
     except AuditFailedError as error:
         yield from _rolled_back(context, error, table, selected)
-        desk.observer(Failed(table, error, error.outcomes))
+        run.observer(Failed(table, error, error.outcomes))
         raise
     except Exception as error:  # Dagster keeps the traceback of one that is no SparkifyError
-        desk.observer(Failed(table, error))
+        run.observer(Failed(table, error))
         raise
-    desk.observer(Finished(table, report))
+    run.observer(Finished(table, report))
 
 
 def check_alone(
@@ -87,19 +87,19 @@ def check_alone(
     Raises:
         SparkifyError: if the warehouse cannot be asked.
     """
-    desk = desk_of(context)
+    run = run_context(context)
     days = range_of_run(context)
-    desk.observer(Started(table))
+    run.observer(Started(table))
     try:
-        found = tuple(desk.platform.run_check(check, days) for check in checks)
+        found = tuple(run.platform.run_check(check, days) for check in checks)
     except SparkifyError as error:
-        desk.observer(Failed(table, error))
+        run.observer(Failed(table, error))
         raise
     if days:
         check_events.record_days(context, found, list(days.days()))
     results = (check_events.result(outcome) for outcome in found)
     yield from check_events.as_newest(context, results)
-    desk.observer(Checked(table, found))
+    run.observer(Checked(table, found))
 
 
 def range_of_run(context: check_events.Context) -> DayRange | None:
@@ -112,33 +112,33 @@ def range_of_run(context: check_events.Context) -> DayRange | None:
 
 
 def _published(
-    context: dg.AssetExecutionContext, desk: Desk, report: Report
+    context: dg.AssetExecutionContext, run: RunContext, report: Report
 ) -> Iterator[dg.MaterializeResult[None] | dg.AssetMaterialization]:
-    said = metadata.of_report(desk.platform, report)
-    once = metadata.once(desk.platform, report)
-    asked = _asked_days(context, desk, report.table)
+    said = metadata.of_report(run.platform, report)
+    once = metadata.once(run.platform, report)
+    asked = _asked_days(context, run, report.table)
     for day in asked:
         context.add_asset_metadata(
-            metadata.of_day(desk.platform, report, day) | (once if day == asked[-1] else {}),
+            metadata.of_day(run.platform, report, day) | (once if day == asked[-1] else {}),
             partition_key=day.isoformat(),
         )
     if not asked:
         said |= once
     yield dg.MaterializeResult(asset_key=report.table, metadata=said)
-    yield from _unasked(desk, report, [day for day in _days(context, report) if day not in asked])
+    yield from _unasked(run, report, [day for day in _days(context, report) if day not in asked])
     for other in _also(report):
-        daily = desk.platform.catalogue.is_daily(other.table)
-        yield from _unasked(desk, other, _valid_days(desk, other) if daily else [None])
+        daily = run.platform.catalogue.is_daily(other.table)
+        yield from _unasked(run, other, _valid_days(run, other) if daily else [None])
 
 
 def _unasked(
-    desk: Desk, report: Report, days: Sequence[date | None]
+    run: RunContext, report: Report, days: Sequence[date | None]
 ) -> Iterator[dg.AssetMaterialization]:
     """Tables and days that the same transaction brought up to date without being asked for."""
-    said = metadata.of_report(desk.platform, report) if days else {}
+    said = metadata.of_report(run.platform, report) if days else {}
     for day in days:
-        once = metadata.once(desk.platform, report) if day == days[-1] else {}
-        of_day = metadata.of_day(desk.platform, report, day) if day else {}
+        once = metadata.once(run.platform, report) if day == days[-1] else {}
+        of_day = metadata.of_day(run.platform, report, day) if day else {}
         yield dg.AssetMaterialization(
             report.table,
             partition=day.isoformat() if day else None,
@@ -176,20 +176,20 @@ def failed_tables(failures: Mapping[str, SparkifyError]) -> dg.Failure:
     )
 
 
-def _asked_days(context: dg.AssetExecutionContext, desk: Desk, table: str) -> list[date]:
-    days = range_of_run(context) if desk.platform.catalogue.is_daily(table) else None
+def _asked_days(context: dg.AssetExecutionContext, run: RunContext, table: str) -> list[date]:
+    days = range_of_run(context) if run.platform.catalogue.is_daily(table) else None
     return list(days.days()) if days else []
 
 
 def _days(context: dg.AssetExecutionContext, report: Report) -> list[date]:
     """The days of a daily table that a report is about."""
-    desk = desk_of(context)
-    return sorted({*_asked_days(context, desk, report.table), *_valid_days(desk, report)})
+    run = run_context(context)
+    return sorted({*_asked_days(context, run, report.table), *_valid_days(run, report)})
 
 
-def _valid_days(desk: Desk, report: Report) -> list[date]:
+def _valid_days(run: RunContext, report: Report) -> list[date]:
     """The days of a report that are partitions: the configured days may have become fewer."""
-    valid = all_days(desk.platform.settings.partitions)
+    valid = all_days(run.platform.settings.partitions)
     return sorted(day for day in report.rows_by_day if valid.first <= day <= valid.last)
 
 
@@ -197,9 +197,9 @@ def _also(report: Report) -> tuple[RefreshReport, ...]:
     return report.also_refreshed if isinstance(report, RefreshReport) else ()
 
 
-def _notify(context: dg.AssetExecutionContext, desk: Desk, table: str) -> Notify:
+def _notify(context: dg.AssetExecutionContext, run: RunContext, table: str) -> Notify:
     def notify(message: str) -> None:
-        desk.observer(Noted(table, message))
+        run.observer(Noted(table, message))
         context.log.info(message)
 
     return notify

@@ -12,7 +12,7 @@ from sparkify_dagster.catalogue.catalogue import ANALYTICS
 from sparkify_dagster.catalogue.check import Check
 from sparkify_dagster.defs.assets.describe import OWNERS, code_references
 from sparkify_dagster.defs.checks.check_events import key_of
-from sparkify_dagster.defs.resources import PLATFORM, desk_of
+from sparkify_dagster.defs.resources import PLATFORM, run_context
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.present.report.facts import CheckLine, Facts, read_facts
 from sparkify_dagster.present.report.write import beside_the_warehouse, write_report
@@ -42,7 +42,7 @@ def report_assets(platform: Platform, pool: str | None) -> list[dg.AssetsDefinit
         pool=pool,
     )
     def report(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
-        platform = desk_of(context).platform
+        platform = run_context(context).platform
         path = beside_the_warehouse(platform, platform.settings.home)
         try:
             facts = read_facts(platform, _checks(context.instance, platform), context.log.info)

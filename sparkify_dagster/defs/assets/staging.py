@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import dagster as dg
 
 from sparkify_dagster.defs.assets import describe
-from sparkify_dagster.defs.assets.materialize import Yielded, publish, range_of_run
+from sparkify_dagster.defs.assets.materialize import Yielded, materialize, range_of_run
 from sparkify_dagster.defs.checks import check_events
-from sparkify_dagster.defs.resources import PLATFORM, Desk
+from sparkify_dagster.defs.resources import PLATFORM, RunContext
 from sparkify_dagster.engines.base import Notify
 from sparkify_dagster.warehouse import Platform
 from sparkify_dagster.warehouse.run_events import Report
@@ -50,8 +50,8 @@ def staging_asset(
         pool=pool,
     )
     def load(context: dg.AssetExecutionContext) -> Iterator[Yielded]:
-        def work(desk: Desk, table: str, notify: Notify) -> Report:
-            return desk.platform.load(
+        def work(run: RunContext, table: str, notify: Notify) -> Report:
+            return run.platform.load(
                 table,
                 days=range_of_run(context) if partitions else None,
                 reload=bool(context.op_execution_context.op_config["reload"]),
@@ -59,6 +59,6 @@ def staging_asset(
                 notify=notify,
             )
 
-        yield from publish(context, [table], work)
+        yield from materialize(context, [table], work)
 
     return load

@@ -22,7 +22,7 @@ from dagster._core.storage.asset_check_execution_record import (
 
 from sparkify_dagster.catalogue.check import Check, Severity
 from sparkify_dagster.defs.assets import describe, metadata
-from sparkify_dagster.defs.resources import desk_of
+from sparkify_dagster.defs.resources import run_context
 from sparkify_dagster.engines.rows import Rows
 from sparkify_dagster.warehouse.reports import CheckOutcome
 
@@ -177,7 +177,7 @@ def as_newest(
     """
     told = list(results)
     if context.get_step_execution_context().has_partition_key:
-        checks = desk_of(context).platform.catalogue.checks
+        checks = run_context(context).platform.catalogue.checks
         by_day = {key_of(check) for check in checks if check.by_day}
         _record(context, [_without_day(context, r) for r in told if _key(r) in by_day])
     yield from told

@@ -12,7 +12,7 @@ import dagster as dg
 from sparkify_dagster.defs.assets import metadata
 from sparkify_dagster.defs.assets.describe import Metadata
 from sparkify_dagster.defs.checks import check_events
-from sparkify_dagster.defs.resources import PLATFORM, desk_of
+from sparkify_dagster.defs.resources import PLATFORM, run_context
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.warehouse import Platform
 from sparkify_dagster.warehouse.expected.verify_tables import (
@@ -60,16 +60,16 @@ def _check(table: str, path: Path, pool: str | None) -> dg.AssetChecksDefinition
         pool=pool,
     )
     def run_check(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
-        desk = desk_of(context)
-        warehouse, catalogue = desk.platform.warehouse, desk.platform.catalogue
+        run = run_context(context)
+        warehouse, catalogue = run.platform.warehouse, run.platform.catalogue
         name = f"{table}.{EXPECTED_RESULTS}"  # the line of the table itself is told already
         try:
             with warehouse.read(context.log.info) as session:
                 (verdict,) = verify(session, warehouse.schema, catalogue, {table: path})
         except SparkifyError as error:
-            desk.observer(Failed(name, error))
+            run.observer(Failed(name, error))
             raise dg.Failure(str(error), allow_retries=False) from None
-        desk.observer(Checked(name, (outcome_of(verdict),)))
+        run.observer(Checked(name, (outcome_of(verdict),)))
         yield from check_events.as_newest(context, [_result(verdict)])
 
     return run_check

@@ -8,7 +8,7 @@ import dagster as dg
 from sparkify_dagster.defs.op_jobs.op_job import job_of
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.warehouse import Platform
-from sparkify_dagster.warehouse.privacy.forget_messages import done_told
+from sparkify_dagster.warehouse.privacy.forget_messages import done_text
 from sparkify_dagster.warehouse.privacy.forget_user import forget_user, user_number
 
 FORGET_USER = "forget_user"
@@ -35,7 +35,7 @@ def forgetting(platform: Platform, pool: str | None) -> dg.JobDefinition:
             )
         except SparkifyError as error:
             raise dg.Failure(str(error), allow_retries=False) from None
-        said = "\n".join(done_told(platform, report))
+        said = "\n".join(done_text(platform, report))
         context.log.info(said)
         context.add_output_metadata(
             {

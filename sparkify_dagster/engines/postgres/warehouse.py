@@ -70,7 +70,7 @@ class PostgresSession(ServerSession):
     def staging(self, table: Table, files: Sequence[StagedFile]) -> Iterator[Intake]:
         yield _PostgresIntake(self, table, files)
 
-    def settle(self, table: str) -> None:
+    def analyze_keys(self, table: str) -> None:
         # Unknown, it counts as thousands of days, and whole tables are read for one of them.
         self.execute(f"ANALYZE {table}")
 

@@ -60,14 +60,14 @@ def _content(facts: Facts, tables: Mapping[str, Table]) -> dict[str, Any]:
         "source_head": _head("source", "#files", "#rows", "#rejects", "@newest day", "@last load"),
         "source_rows": [_source(state) for state in facts.sources],
         "gaps": [_gap(state) for state in facts.sources if state.missing],
-        "checks_told": _checks_told(facts.checks),
+        "checks_text": _checks_text(facts.checks),
         "broken_head": _head("table", "rule", "severity", "#rows", "meaning"),
         "broken_rows": [
             (c.table, c.name, c.severity.value, f"{c.offending:,}", c.description) for c in broken
         ],
         "check_head": _head("table", "#checks", "#hold", "#broken", "#not run"),
         "check_rows": list(_by_table(facts.checks)),
-        "rejects_told": _rejects_told(facts),
+        "rejects_text": _rejects_text(facts),
         "reject_head": _head("source", "file", "reason", "#lines", "#first line"),
         "reject_rows": [
             (r.source, r.file, r.reason, f"{r.lines:,}", f"{r.first_line:,}")
@@ -156,7 +156,7 @@ def _gap(state: SourceState) -> str:
     return f"Days between the first and the last of {state.source} without a file: {days}{rest}."
 
 
-def _checks_told(checks: Sequence[CheckLine]) -> str:
+def _checks_text(checks: Sequence[CheckLine]) -> str:
     run = [check for check in checks if check.offending is not None]
     if not run:
         return "The checks were not run for this report."
@@ -179,7 +179,7 @@ def _by_table(checks: Iterable[CheckLine]) -> Iterable[tuple[str, ...]]:
         yield table, f"{len(found):,}", f"{held:,}", f"{broken:,}", f"{unknown:,}"
 
 
-def _rejects_told(facts: Facts) -> str:
+def _rejects_text(facts: Facts) -> str:
     lines = sum(reject.lines for reject in facts.rejects)
     if not lines:
         return "Every line of every file was loaded."

@@ -189,7 +189,7 @@ def renew(session: Session, warehouse: Warehouse, catalogue: Catalogue, name: st
         for schema, table in tables:
             session.execute(f"DELETE FROM {schema}.{table}")
         return
-    tied_again = untie(session, warehouse, catalogue, name)
+    tied_again = drop_foreign_keys(session, warehouse, catalogue, name)
     for schema, table in tables:
         session.execute(f"DROP TABLE {schema}.{table}")
     _make(session, _creation(warehouse, transform.table))
@@ -201,7 +201,9 @@ def renew(session: Session, warehouse: Warehouse, catalogue: Catalogue, name: st
     _grant(session, warehouse, catalogue, tables)
 
 
-def untie(session: Session, warehouse: Warehouse, catalogue: Catalogue, name: str) -> list[str]:
+def drop_foreign_keys(
+    session: Session, warehouse: Warehouse, catalogue: Catalogue, name: str
+) -> list[str]:
     """Drop the foreign keys by which the platform's tables refer to one; what puts them back."""
     if not warehouse.declares_keys:
         return []

@@ -120,7 +120,7 @@ def open_loading(
     session.execute(statement("clear loading"))
     rows = [(table, f.key, f.etag, s.day) for f, s in zip(files, staged, strict=True)]
     session.insert("loading", ("table_name", "key", "etag", "day"), rows)
-    session.settle("loading")
+    session.analyze_keys("loading")
 
 
 def write_ledger(

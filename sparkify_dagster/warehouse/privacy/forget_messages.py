@@ -12,18 +12,18 @@ from sparkify_dagster.warehouse.privacy.forget_user import ForgetReport, Found
 _FILES_SHOWN = 20
 
 
-def found_told(platform: Platform, user_id: int, found: Found) -> Iterator[str]:
+def found_text(platform: Platform, user_id: int, found: Found) -> Iterator[str]:
     """What would be emptied, before it is done."""
     place = platform.warehouse.location
     if not any(found.rows.values()):
         yield f"{place} holds nothing personal of user {user_id}."
     else:
         yield f"This empties what {place} holds of user {user_id}, for good:"
-        yield from _rows_told(platform, found)
+        yield from _rows_text(platform, found)
     yield "The id is noted, and whatever is loaded later comes without their personal data."
 
 
-def done_told(platform: Platform, report: ForgetReport) -> Iterator[str]:
+def done_text(platform: Platform, report: ForgetReport) -> Iterator[str]:
     """What was done, what was not, and what remains."""
     found, user_id = report.found, report.user_id
     if found.before:
@@ -36,7 +36,7 @@ def done_told(platform: Platform, report: ForgetReport) -> Iterator[str]:
             " their data will be left out of what is loaded."
         )
     if any(found.rows.values()):
-        yield from _rows_told(platform, found)
+        yield from _rows_text(platform, found)
     elif found.known:
         yield "No table held anything personal of them."
     if lines := report.hidden_lines:
@@ -56,16 +56,16 @@ def done_told(platform: Platform, report: ForgetReport) -> Iterator[str]:
         )
     if report.remains:
         yield report.remains
-    yield from _lake_told(platform, report)
+    yield from _lake_text(platform, report)
 
 
-def _rows_told(platform: Platform, found: Found) -> Iterator[str]:
+def _rows_text(platform: Platform, found: Found) -> Iterator[str]:
     for name, rows in found.rows.items():
         columns = platform.catalogue.tables[name].personal
         yield f"  {name}: {counted(rows, 'row')}, of which {listed(columns)} are emptied"
 
 
-def _lake_told(platform: Platform, report: ForgetReport) -> Iterator[str]:
+def _lake_text(platform: Platform, report: ForgetReport) -> Iterator[str]:
     for table, keys in report.found.files.items():
         if not keys:
             continue

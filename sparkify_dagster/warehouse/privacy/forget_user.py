@@ -221,7 +221,7 @@ class _Forgetting:
             f"FROM {table.name}\nWHERE {table.person} = :user_id\n  AND {holds_personal(table)}",
             self._user | {"table_name": table.name},
         )
-        session.settle("loading")
+        session.analyze_keys("loading")
         dependents.note()
         session.execute(emptying(table, ":user_id"), self._user)
         dependents.note()

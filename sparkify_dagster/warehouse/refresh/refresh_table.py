@@ -88,7 +88,7 @@ class Refresher:
             if force and daily:
                 apply_transforms.add_pending_days(session, transform, days_between(force))
             dependents.note()
-            session.settle(transform.pending)
+            session.analyze_keys(transform.pending)
         written = apply_transforms.apply(session, transform, full=full)
         session.analyze(table, written.added)
         if not full:
