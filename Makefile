@@ -10,7 +10,7 @@ STAMP := .venv/.installed
 export DAGSTER_DISABLE_TELEMETRY := yes
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-# An environment knows its own place: after a move, or an install that was cut short, it is made anew.
+# An environment knows its own place: after a move, or an install that was cut short, it is made again.
 ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
 $(STAMP): fresh-environment
 endif

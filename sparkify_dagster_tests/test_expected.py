@@ -458,7 +458,7 @@ def test_a_column_that_the_table_gets_with_the_next_run_is_told_beside_the_other
     found = verdicts(platform, folder)
     assert found["user_levels"].equal
     assert found["users"].problem == (
-        "users has no gender in the warehouse yet: `sparkify run` makes it anew."
+        "users has no gender in the warehouse yet: `sparkify run` rebuilds it."
     )
 
 

@@ -1,6 +1,6 @@
 """Files that people asked for: there whole or not at all.
 
-What is in them, and how trouble is told, is the caller's.
+What is in them, and how trouble is reported, is the caller's.
 """
 
 import os

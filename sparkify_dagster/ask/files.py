@@ -63,7 +63,7 @@ def written_out() -> Iterator[None]:
     """A block that writes to stdout.
 
     Raises:
-        BrokenPipeError: if the reader has left, who has to be told nothing.
+        BrokenPipeError: if the reader has left, who needs no message.
         ExportError: if the disk is full, or whatever else keeps the result from being written.
     """
     try:

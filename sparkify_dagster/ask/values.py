@@ -31,7 +31,7 @@ def as_table(rows: "Rows") -> str:
 
 
 def csv_line(values: Iterable[object]) -> str:
-    """RFC 4180, with NULL told from an empty text as PostgreSQL and DuckDB do."""
+    """RFC 4180, with NULL distinguished from an empty text as PostgreSQL and DuckDB do."""
     return ",".join(map(_csv_cell, values))
 
 

@@ -174,7 +174,7 @@ def read_catalogue(sql_folder: Path = SQL_FOLDER, sources: Sequence[Source] = SO
             " questions. Choose another name."
         )
     for table in found:
-        catalogue.chart_of(table)  # a wrong line is told now, not after the table was made
+        catalogue.chart_of(table)  # a wrong line is reported now, not after the table was made
     return catalogue
 
 

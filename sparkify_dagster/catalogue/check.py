@@ -20,7 +20,7 @@ class Check:
 
     A check of error severity blocks: it runs inside the transaction that writes the table and
     rolls it back. `by_day` says that the offending rows carry `log_date`, so that results are
-    told day by day. Values of `personal` columns are masked in what is told.
+    shown day by day. Values of `personal` columns are masked in what is shown.
     """
 
     name: str

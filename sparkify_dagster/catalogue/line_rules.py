@@ -47,7 +47,7 @@ class LineRules:
         """The values of a line, in the order of `columns`, and the keys that no column takes.
 
         Raises:
-            LineError: if the line does not fit; the first broken rule is told.
+            LineError: if the line does not fit; the first broken rule is named.
         """
         fields = _fields(line)
         values: dict[str, Cell] = {}
@@ -67,7 +67,7 @@ class LineRules:
 
 
 def shown_key(key: str) -> str:
-    """An unknown key as it is told and stored: cut, and without what is no character."""
+    """An unknown key as it is shown and stored: cut, and without what is no character."""
     return key[:200].replace("\0", "\N{SYMBOL FOR NULL}").encode("utf-8", "replace").decode()
 
 

@@ -3,7 +3,7 @@
 A file opens with `--` lines: a description, and `word: value` lines such as `grain:`. Its
 statements follow, each under a line `-- name: …`; a file without names is one statement. Lines
 that end in `-- incremental` restrict a statement to what changed: they are left out when a table
-is made anew. Nothing here knows what a statement means, and nothing executes it.
+is rebuilt. Nothing here knows what a statement means, and nothing executes it.
 """
 
 import re

@@ -2,12 +2,12 @@
 
 A transform file (`sql/transforms/<table>.sql`) holds statements by name:
 
-    pending                 CREATE TABLE of `pending_<table>`, the keys to be made anew
+    pending                 CREATE TABLE of `pending_<table>`, the keys to be rebuilt
     changed by <source>     notes keys there; run on a source's rows before and after they change
                             (those are of `loading`, or `pending_<source>`'s of a derived source)
     delete, insert, …       what makes the rows, in the order of the file
 
-A file of nothing but an `insert` is made whole every time one of its sources changed. One of
+A file of nothing but an `insert` is rebuilt in full every time one of its sources changed. One of
 `sql/analytics` declares its table as well, above its statements.
 """
 
@@ -41,7 +41,7 @@ class Transform:
 
     @property
     def key(self) -> str | None:
-        """The first column of the pending table; None if the table is always made whole."""
+        """The first column of the pending table; None if the table is always rebuilt in full."""
         pending = self.script.statements.get("pending")
         match = _PENDING_COLUMN.match(pending) if pending else None
         return match[1] if match else None

@@ -1,7 +1,7 @@
 """`sparkify tables`: shows, makes and drops the platform's tables, and sets up roles for them.
 
 Which statements these are is said in `warehouse.admin`. What is
-shown goes to stdout as SQL that runs as it is; the rest is told beside it.
+shown goes to stdout as SQL that runs as it is; the rest is said beside it.
 """
 
 import os

@@ -65,7 +65,7 @@ def analytics(catalogue: Catalogue) -> UnresolvedAssetJobDefinition:
     return dg.define_asset_job(
         ANALYTICS,
         selection=dg.AssetSelection.assets(*catalogue.tables_of(ANALYTICS), REPORT),
-        description="Answer every question of the analytics anew where the star changed; a day, or"
+        description="Answer every question of the analytics again where the star changed; a day, or"
         " a range of days, for the tables by day.",
         tags={"layer": ANALYTICS},
         owners=OWNERS,

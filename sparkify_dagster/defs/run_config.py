@@ -6,7 +6,7 @@ from sparkify_dagster.catalogue.catalogue import Catalogue
 
 
 def only_new(catalogue: Catalogue, tables: Sequence[str]) -> dict[str, object]:
-    """For a person, a day means that day anew; a sensor or schedule only wants what is missing."""
+    """For a person, a day means that day again; a sensor or schedule only wants what is missing."""
 
     def config_of(table: str) -> dict[str, bool]:
         if table in catalogue.sources:

@@ -100,9 +100,9 @@ def materialize(
 ) -> RunResult:
     """Materialize tables, all of them by default, for a range of days; days are validated first.
 
-    `reload` reads the files of these days again although they are loaded and unchanged, and makes
-    the days of derived tables anew; `full` makes whole derived tables anew, and reads files that
-    have no day again.
+    `reload` reads the files of these days again although they are loaded and unchanged, and
+    rebuilds the days of derived tables; `full` rebuilds derived tables in full, and reads files
+    that have no day again.
 
     Raises:
         SparkifyError: if the range or a table's name is not one of the platform's.
@@ -177,7 +177,7 @@ def _run_config(
 
 
 def _unheard_failure(done: "dg.ExecuteInProcessResult") -> RuntimeError:
-    """What Dagster says of a failure that no asset told: one of its own, or an interruption."""
+    """What Dagster says of a failure that no asset reported: one of its own, or an interruption."""
     from dagster._core.events import RunFailureReason
 
     events = done.all_events

@@ -33,7 +33,7 @@ WRITES = re.compile(r"\s*(INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
 
 
 def silent(_: str) -> None:
-    """Nobody is told."""
+    """Nobody listens."""
 
 
 class WarehouseError(SparkifyError):
@@ -189,7 +189,7 @@ class Warehouse(ABC):
     queue_ddl: str | None = None
     """The CREATE TABLE of what writers queue at, where that is a table of the state schema."""
     declares_keys: bool = False
-    """Whether it is told of foreign keys, which then stand in the way of a DROP."""
+    """Whether its DDL declares foreign keys, which then stand in the way of a DROP."""
     roles: RoleDialect | None = None
     """None where who may read and write is not the engine's to say."""
     reads_s3: bool = False

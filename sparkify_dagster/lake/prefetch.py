@@ -118,7 +118,7 @@ class Reading:
             self._is_closed = True
         if fetcher is not None:
             fetcher.close()  # whoever waits for a block is told that it was cancelled
-        with suppress(ValueError):  # another thread is in it, and has just been told
+        with suppress(ValueError):  # another thread is in it, and its wait has just been cancelled
             self._chunks.close()
 
     def _started(self) -> Fetcher:

@@ -1,4 +1,4 @@
-"""The sections [ALERTS] and [FRESHNESS] of dwh.cfg: who is told what, and what is overdue.
+"""The sections [ALERTS] and [FRESHNESS] of dwh.cfg: who gets which alerts, and what is overdue.
 
 Declarations, and what several of their keys mean together. Alerts are sent by `defs.sensors`.
 """
@@ -63,7 +63,7 @@ def of_environment(given: Given) -> str:
 
 @dataclass(frozen=True)
 class AlertSettings:
-    """Nobody is told anything while `notify` is empty. ``smtp_port`` follows ``smtp_tls``."""
+    """Nobody gets an alert while `notify` is empty. ``smtp_port`` follows ``smtp_tls``."""
 
     notify: tuple[Channel, ...] = field(
         metadata=key(several(choice(Channel)), "nothing, or some of log, email and webhook")

@@ -248,7 +248,7 @@ def _meant(name: str, known: list[str]) -> str:
 
 
 def _parse_ini(content: str) -> tuple[configparser.ConfigParser, list[str]]:
-    """A parser with every line that makes sense; the others are problems, told by their number.
+    """A parser with every line that makes sense; the others are problems, named by their number.
 
     configparser stops at most mistakes and quotes the line, which may hold a password. So a wrong
     line is blanked and the rest read again, until nothing is wrong.

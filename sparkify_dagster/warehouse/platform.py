@@ -117,7 +117,7 @@ class Platform:
     ) -> RefreshReport:
         """Bring a derived table up to date with what it reads, and those it refers to before it.
 
-        The rows of `days` are reported; with `recompute` they are made anew even if nothing
+        The rows of `days` are reported; with `recompute` they are rebuilt even if nothing
         changed there. With `full` the whole table is.
 
         Raises:

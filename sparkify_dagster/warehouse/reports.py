@@ -84,7 +84,7 @@ class LoadReport:
 class RefreshReport:
     """One refresh of a table that is derived from other tables, committed.
 
-    `changed_days` are those that were made anew, which the checks have looked at.
+    `changed_days` are those that were rebuilt, which the checks have looked at.
     """
 
     table: str

@@ -1,4 +1,4 @@
-"""The lines of dwh.cfg that make the platform use the new warehouse: told, or put into the file.
+"""The lines of dwh.cfg that make the platform use the new warehouse: shown, or put into the file.
 
 Only the values of those keys change; every comment, other key, line end and the order stay.
 """

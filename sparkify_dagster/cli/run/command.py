@@ -31,7 +31,7 @@ class RunFailedError(SparkifyError):
 @click.option("--from", "first", metavar="DAY", help="Load again from this day on (YYYY-MM-DD).")
 @click.option("--to", "last", metavar="DAY", help="Load again up to this day (YYYY-MM-DD).")
 @click.option("--select", metavar="TABLES", help="Only these tables: --select songs,artists")
-@click.option("--full", is_flag=True, help="Read every file again and make every table anew.")
+@click.option("--full", is_flag=True, help="Read every file again and rebuild every table.")
 @click.option("--details", is_flag=True, help="A line for each analytics table, not one for all.")
 @click.option("--sample", is_flag=True, help="Fill a lake that holds no file with a sample first.")
 def run(
@@ -177,5 +177,5 @@ def _raise_failures(results: "Sequence[RunResult]") -> None:
         if not isinstance(error, SparkifyError):
             raise error
     if failures:
-        # Two tables may fail for one reason, such as a full disk: it is told once.
+        # Two tables may fail for one reason, such as a full disk: it is shown once.
         raise RunFailedError("\n".join(dict.fromkeys(map(str, failures)))) from failures[0]

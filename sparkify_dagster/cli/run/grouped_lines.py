@@ -1,4 +1,4 @@
-"""Tables that are told together: the answers to questions are many, and of one kind.
+"""Tables that are shown together: the answers to questions are many, and of one kind.
 
 A table that did not go well, or that was asked for by name, has a line of its own all the same.
 """

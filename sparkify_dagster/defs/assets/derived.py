@@ -16,9 +16,9 @@ from sparkify_dagster.engines.base import Notify
 from sparkify_dagster.warehouse import Platform
 from sparkify_dagster.warehouse.run_events import Report
 
-_FULL = dg.Field(bool, default_value=False, description="Make the whole table anew.")
+_FULL = dg.Field(bool, default_value=False, description="Rebuild the whole table.")
 _RECOMPUTE = dg.Field(
-    bool, default_value=True, description="Make the days anew even if nothing changed there."
+    bool, default_value=True, description="Rebuild the days even if nothing changed there."
 )
 
 

@@ -1,4 +1,4 @@
-"""One step of a run: the work of the warehouse on its tables, told to Dagster.
+"""One step of a run: the work of the warehouse on its tables, recorded in Dagster.
 
 A success is one materialization (one for each day of a daily table) with its check results. A
 failure is its failed checks and one clear message, and no materialization: nothing was written. A

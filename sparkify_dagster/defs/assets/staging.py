@@ -34,7 +34,7 @@ def staging_asset(
         partitions=partitions,
         code=staging_asset,
     )
-    # A day asked for by name is loaded anew; a whole prefix only if that is what was asked for.
+    # A day asked for by name is loaded again; a whole prefix only if that is what was asked for.
     reload = dg.Field(
         bool, default_value=source.dated, description=_DAYS_AGAIN if source.dated else _FILES_AGAIN
     )

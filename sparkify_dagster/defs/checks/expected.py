@@ -62,7 +62,7 @@ def _check(table: str, path: Path, pool: str | None) -> dg.AssetChecksDefinition
     def run_check(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         run = run_context(context)
         warehouse, catalogue = run.platform.warehouse, run.platform.catalogue
-        name = f"{table}.{EXPECTED_RESULTS}"  # the line of the table itself is told already
+        name = f"{table}.{EXPECTED_RESULTS}"  # the line of the table itself is shown already
         try:
             with warehouse.read(context.log.info) as session:
                 (verdict,) = verify(session, warehouse.schema, catalogue, {table: path})

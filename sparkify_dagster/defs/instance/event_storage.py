@@ -67,7 +67,7 @@ class BatchingSqliteStorage(DagsterSqliteStorage):
 
 
 class BatchingSqliteEventLogStorage(BatchWritingEventLog):
-    """The stock storage opens each SQLite file anew, and commits twice, for every event.
+    """The stock storage opens each SQLite file again, and commits twice, for every event.
 
     Here a file stays open between events (no transaction does), and the events of a batch share
     one transaction per file. Other processes wait for a batch as they wait for an event: SQLite's

@@ -1,6 +1,6 @@
 """What failed in a run that is over, read from Dagster's event log: its steps, and its checks.
 
-A check whose failure stopped a step is told with that step. Who is told is not known here.
+A check whose failure stopped a step is reported with that step. Who gets it is in `notifiers`.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -37,7 +37,7 @@ class Reader:
     def failed_run(self, run: dg.DagsterRun) -> list[Failure]:
         """One failure for each table or step that failed; one for the run if none did.
 
-        Where Dagster itself failed a step because of its checks, they are what is to be told.
+        Where Dagster itself failed a step because of its checks, they are what is reported.
         """
         steps = list(self._events(run, dg.DagsterEventType.STEP_FAILURE))
         if steps:
@@ -54,7 +54,7 @@ class Reader:
     def failed_checks(self, run: dg.DagsterRun, *, warnings: bool) -> list[Failure]:
         """The failed checks of a run that `failed_run` does not tell as a reason.
 
-        A warning stands until its cause is mended, run after run: it is told when it is new.
+        A warning stands until its cause is mended, run after run: it is reported when it is new.
         """
         failed: dict[tuple[str, str], list[dg.AssetCheckEvaluation]] = {}
         for event in self._events(run, dg.DagsterEventType.ASSET_CHECK_EVALUATION):

@@ -1,6 +1,6 @@
-"""What people are told when something fails: one message, however many things failed at once.
+"""What people read when something fails: one message, however many things failed at once.
 
-Words, links and JSON only. What failed is found in `alerts`, who is told in `notifiers`.
+Words, links and JSON only. What failed is found in `alerts`, who gets it is in `notifiers`.
 """
 
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Alert:
-    """Everything of one kind that was found in one look, or in several that could not be told."""
+    """Everything of one kind that was found in one look, or in several that could not be sent."""
 
     kind: str
     first: int
@@ -65,7 +65,7 @@ class Alert:
         return f"{self.kind}-{self.first}-{self.last}"
 
     def and_then(self, later: "Alert") -> "Alert":
-        """One message of two: the earlier could not be told yet."""
+        """One message of two: the earlier could not be sent yet."""
         failures = (*self.failures, *later.failures)[:_SHOWN]
         total = self.total + later.total
         return Alert(self.kind, self.first, later.last, total, failures, self.ui_url)

@@ -99,7 +99,7 @@ def _sensor(
         cursor = parse_cursor(context.cursor)
         if cursor is None:
             cursor = Cursor(_newest(context.instance, kind.events))
-            first = "The first look: what fails from now on is told."
+            first = "The first look: what fails from now on is reported."
             return dg.SensorResult(skip_reason=first, cursor=cursor.text())
         reader = Reader(context.instance, links, catalogue, hide)
         cursor, alert, seen = _new_alert(context, kind, cursor, reader)
@@ -137,7 +137,7 @@ def _new_alert(
 def _ended_runs(
     instance: dg.DagsterInstance, kinds: Events, seen: int
 ) -> list[tuple[int, dg.DagsterRun | None]]:
-    """The first runs that ended after an event, in that order; None for what nobody wants told."""
+    """The first runs that ended after an event, in that order; None for what is of no interest."""
     records = sorted(
         (
             record
@@ -174,7 +174,7 @@ def _is_ours(context: dg.SensorEvaluationContext, run: dg.DagsterRun) -> bool:
 
 
 def _is_tried_again(run: dg.DagsterRun) -> bool:
-    """Crashed, and about to be run again by Dagster; if that fails as well, that is told.
+    """Crashed, and about to be run again by Dagster; if that fails as well, that is reported.
 
     It marks every run like this, but runs again only what it launched, and not what belongs to a
     backfill that is over.

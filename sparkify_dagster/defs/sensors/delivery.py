@@ -1,7 +1,7 @@
 """Which message is handed to whom in one look of a sensor, and what has to be tried again.
 
-All that is remembered between two looks is the sensor's cursor, so each event is told once to
-each notifier. One that fails is told about, never raised, and tried a few times, ever more rarely.
+All that is remembered between two looks is the sensor's cursor, so each event is sent once to
+each notifier. One that fails is reported, never raised, and tried a few times, ever more rarely.
 """
 
 import json
@@ -30,7 +30,7 @@ class Unsent:
 
 @dataclass(frozen=True)
 class Cursor:
-    """The last event that was looked at, and by notifier what it was not told yet."""
+    """The last event that was looked at, and by notifier what it was not sent yet."""
 
     seen: int
     unsent: Mapping[str, Unsent] = field(default_factory=dict)

@@ -13,7 +13,7 @@ from sparkify_dagster.defs.sensors.run_requests import Day, Decision
 from sparkify_dagster.lake import LakeFile
 
 MAX_EVENTS = 100
-"""Days whose arrival is recorded one by one in a tick; the older ones are told as a number."""
+"""Days whose arrival is recorded one by one in a tick; the older ones are shown as a number."""
 _KEYS_SHOWN = 10
 _DAYS_SHOWN = 5
 
@@ -46,7 +46,7 @@ def reason(found: Arrivals, decision: Decision) -> str:
 
 
 def events(found: Arrivals, decision: Decision, reported_gone: str) -> Iterator[Event]:
-    """Arrivals that are asked for the first time, and vanished files that were not told yet."""
+    """Arrivals that are asked for the first time, and vanished files that were not reported yet."""
     new = {file.key for file in found.plan.new}
     fresh = [day for day in decision.fresh if day in found.contents]
     for day in fresh[-MAX_EVENTS:]:

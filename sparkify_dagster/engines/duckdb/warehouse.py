@@ -147,7 +147,7 @@ class DuckDBWarehouse(Warehouse):
             raise self._explained(error) from error
 
     def erase(self, tables: Sequence[str]) -> str:
-        """Write the file anew: DuckDB leaves what was changed in pages that it no longer reads."""
+        """Rewrite the file: DuckDB leaves what was changed in pages that it no longer reads."""
         import duckdb
 
         del tables
@@ -170,7 +170,7 @@ class DuckDBWarehouse(Warehouse):
             told = str(error).splitlines()[0]
             return (
                 f"{self.path} still holds pages from before, which no query reads: it could not be"
-                f" written anew ({told}). Make room beside it, and run this again."
+                f" rewritten ({told}). Make room beside it, and run this again."
             )
         finally:
             os.close(old)

@@ -127,7 +127,7 @@ class PostgresWarehouse(ServerWarehouse):
         return PostgresSession(connection, self.location)
 
     def settings_of_a_transaction(self) -> Sequence[str]:
-        # LOCAL, and anew for each: behind a pool of connections such as PgBouncer's the next
+        # LOCAL, and again for each: behind a pool of connections such as PgBouncer's the next
         # transaction may be on another one, and what was set here would reach somebody else.
         cluster = self.cluster
         return (
@@ -160,7 +160,7 @@ class PostgresWarehouse(ServerWarehouse):
         session.execute(f"SET LOCAL statement_timeout = '{self.cluster.statement_timeout}s'")
 
     def erase(self, tables: Sequence[str]) -> str:
-        # VACUUM runs in no transaction; who may not do it is told so in a notice.
+        # VACUUM runs in no transaction; who may not do it gets a notice.
         connection = self.connect("")
         try:
             connection.set_session(autocommit=True)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _SKIPPED = re.compile(r"(\d+) record\(s\) could not be loaded")
 _FAILED = re.compile(r"sys_load_error_detail|stl_load_errors", re.IGNORECASE)
-# Reasons are kept and told: none quotes what a line holds, be it a character.
+# Reasons are kept and shown: none quotes what a line holds, be it a character.
 _QUOTED = re.compile(r",? Value:? '.*?'(?=,|$)")
 _FOUND = """
     SELECT query_id, file_name, line_number, column_name, error_code, error_message
@@ -52,8 +52,8 @@ class CopyErrors:
         self._session = session
         self._connection = connection
         self._look = look
-        # The COPYs whose errors were told: GETDATE() has whole seconds, and the next COPY of the
-        # session may begin within the same.
+        # The COPYs whose errors were reported: GETDATE() has whole seconds, and the next COPY of
+        # the session may begin within the same.
         self._told: set[object] = set()
 
     @contextmanager

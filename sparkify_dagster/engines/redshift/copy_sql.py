@@ -1,4 +1,4 @@
-"""What Redshift is told about a COPY, as text: manifests, JSONPaths, and the statements.
+"""The text of a COPY on Redshift: manifests, JSONPaths, and the statements.
 
 Nothing is sent or written here. Facts are those of the AWS developer guide, "COPY", "COPY from
 JSON format" and "Using a manifest to specify data files".
@@ -21,7 +21,7 @@ DROP_LANDING = f"DROP TABLE {LANDING}"
 # A whole number may be sent as 1540919166796.0, which COPY refuses for whole numbers and takes for
 # a DECIMAL. Three places show whether there was a fraction; more would be cut without a word.
 _LANDING_INTEGER = "DECIMAL(22,3)"
-# The largest number of bad lines that COPY can be told to pass over.
+# The largest number of bad lines that COPY can pass over.
 MOST_ERRORS = 100_000
 
 

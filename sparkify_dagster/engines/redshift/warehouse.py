@@ -185,7 +185,7 @@ class RedshiftWarehouse(ServerWarehouse):
     reads_s3 = True
     queue_ddl = f"CREATE TABLE IF NOT EXISTS {_QUEUE} (turn INTEGER)"
     # The server's own: SNAPSHOT on new clusters, SERIALIZABLE on old ones. Writers are alone in
-    # their schema, and a conflict with somebody else (1023) makes the whole transaction anew.
+    # their schema, and a conflict with somebody else (1023) makes the whole transaction again.
     isolation = None
     reading = None
 
@@ -260,7 +260,7 @@ class RedshiftWarehouse(ServerWarehouse):
 
     @contextmanager
     def scratch(self, notify: Notify = silent) -> Iterator[Scratch]:
-        """A folder of its own for what Redshift is to read; emptied in the end, or it is told."""
+        """A folder of its own for what Redshift is to read; emptied in the end, or it is reported."""
         s3 = self._s3
         if s3.scratch is None:
             raise WarehouseError("[S3] SCRATCH is missing: Redshift copies from there.")

@@ -1,6 +1,6 @@
 """What a server's refusal means, in one message without the data or a secret in it.
 
-PostgreSQL's details quote values of rows, so only the primary message is told. Codes are those of
+PostgreSQL's details quote values of rows, so only the primary message is shown. Codes are those of
 PostgreSQL's appendix "Error Codes"; Redshift puts most of its own under XX000 and is known by text.
 """
 
@@ -50,7 +50,7 @@ class TransientError(WarehouseError):
 def explained(
     error: "psycopg2.Error", location: str, *, at_connect: bool = False, at_commit: bool = False
 ) -> WarehouseError:
-    """The error as the user is told it; TransientError where another attempt may succeed."""
+    """The error as the user sees it; TransientError where another attempt may succeed."""
     code = error.pgcode or ""
     # Connecting fails without a report of the server, in libpq's words, which name no secret.
     text = (error.diag.message_primary or str(error)).strip()

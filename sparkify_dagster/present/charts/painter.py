@@ -42,7 +42,7 @@ class Painter:
 
     def start(self) -> None:
         """Start the helper, without waiting until it is ready."""
-        with self._lock, suppress(OSError):  # it is told where something is drawn
+        with self._lock, suppress(OSError):  # it is reported where something is drawn
             self._started()
 
     def paint(self, spec: Mapping[str, Any]) -> str:

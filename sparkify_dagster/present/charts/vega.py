@@ -17,7 +17,7 @@ def answer(line: bytes) -> dict[str, str]:
         import vl_convert
 
         return {"svg": vl_convert.vegalite_to_svg(json.loads(line))}
-    except Exception as error:  # noqa: BLE001  # whatever it is, who asked is told
+    except Exception as error:  # noqa: BLE001  # whatever it is, who asked gets it
         return {"error": str(error) or type(error).__name__}
 
 

@@ -114,7 +114,7 @@ def standing_names(session: Session, warehouse: Warehouse) -> frozenset[tuple[st
 def prepare(session: Session, warehouse: Warehouse, catalogue: Catalogue) -> tuple[Creation, ...]:
     """Make what is missing, with its grants, and leave what stands as it is; what was made.
 
-    A derived table of another shape keeps its rows until it is made anew (see `renew`).
+    A derived table of another shape keeps its rows until it is rebuilt (see `renew`).
 
     Raises:
         WarehouseError: if a table that holds loaded data has other columns than declared, or
@@ -241,14 +241,14 @@ def _grant(
     catalogue: Catalogue,
     tables: Iterable[tuple[str, str]],
 ) -> None:
-    """A table that is made anew is open to nobody: the roles get back what they had."""
+    """A table that is rebuilt is open to nobody: the roles get back what they had."""
     roles = standing_roles(session, warehouse)
     for statement in table_grants(warehouse, catalogue, roles, tables):
         session.execute(statement)
 
 
 def _shape(warehouse: Warehouse, catalogue: Catalogue, name: str) -> str:
-    """A mark that changes whenever a table has to be made anew; comments do not matter."""
+    """A mark that changes whenever a table has to be rebuilt; comments do not matter."""
     texts = [create_table(catalogue.tables[name], warehouse.engine, warehouse.schema)]
     if name in catalogue.transforms:
         texts.append(_pending(catalogue, name) or "")
@@ -296,5 +296,5 @@ def _namesake(warehouse: Warehouse, table: Table, columns: Iterable[str]) -> War
 def _other_columns(warehouse: Warehouse, table: Table, columns: Iterable[str]) -> WarehouseError:
     return WarehouseError(
         f"table {warehouse.schema}.{table.name} has the columns {', '.join(columns)}, but "
-        f"{', '.join(table.column_names)} are declared. Drop it and run again to load it anew."
+        f"{', '.join(table.column_names)} are declared. Drop it and run again to load it again."
     )

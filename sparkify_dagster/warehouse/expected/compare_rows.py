@@ -15,7 +15,7 @@ from sparkify_dagster.warehouse.expected.csv_values import Compared, comparable
 from sparkify_dagster.warehouse.expected.expected_files import Expected, ExpectedError, Row
 
 SHOWN = 20
-# A table that has so many rows more than its file is told by its number of rows alone.
+# Of a table that has so many rows more than its file, only their number is reported.
 MOST_UNEXPECTED = 200_000
 _COLUMNS = """
     SELECT column_name FROM information_schema.columns
@@ -73,8 +73,8 @@ def compare_table(session: Session, schema: str, expected: Expected) -> Comparis
         raise ExpectedError(f"{table} is not in the warehouse yet: `sparkify run` makes it.")
     if missing := [name for name in expected.names if (name,) not in standing]:
         raise ExpectedError(
-            f"{table} has no {' and '.join(missing)} in the warehouse yet: `sparkify run` makes it"
-            " anew."
+            f"{table} has no {' and '.join(missing)} in the warehouse yet: `sparkify run` rebuilds"
+            " it."
         )
     found_rows = session.count(f"SELECT COUNT(*) FROM {table}")
     surplus = found_rows - len(expected.rows)

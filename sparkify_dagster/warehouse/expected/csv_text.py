@@ -1,7 +1,7 @@
 """CSV as RFC 4180 and `sparkify query --format csv` write it, with what Python's csv module drops.
 
-NULL (nothing between two commas) is told from an empty text (`""`), and every row knows its line.
-What the cells mean is not known here.
+NULL (nothing between two commas) is not an empty text (`""`), and every row knows its line. What
+the cells mean is in `csv_values`.
 """
 
 import re

@@ -84,7 +84,7 @@ def plan_load(
     """Compare a listing with the ledger.
 
     `days` restricts a dated source to a range; `reload` asks for unchanged files as well.
-    Files outside `partitions` have no day in the platform and are only told.
+    Files outside `partitions` have no day in the platform and are only reported.
     """
     new, changed, repeated, strange, outside = [], [], [], [], []
     unchanged = 0

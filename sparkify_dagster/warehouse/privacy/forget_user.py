@@ -246,7 +246,7 @@ class _Forgetting:
                 yield name, refresher.refresh(name, force=None, full=False).rows_total
 
     def _empty_derived(self, found: Found) -> None:
-        """Empty derived tables as they stand; what reads them is made whole when it can be."""
+        """Empty derived tables as they stand; what reads them is rebuilt in full when it can be."""
         session, transforms = self._session, self._catalogue.transforms
         for table in self._people:
             if table.name in transforms and found.rows.get(table.name):
@@ -267,7 +267,7 @@ class _Forgetting:
             raise ForgetError(
                 f"{', '.join(still)} would still hold personal data of user {self._user_id}, so"
                 " nothing was changed. Either what fills it takes the data from elsewhere than the"
-                " rows of that user, or it is to be made anew with other columns and cannot be:"
+                " rows of that user, or it is to be rebuilt with other columns and cannot be:"
                 " `sparkify run` says why. Mend its SQL or the data, and run again."
             )
 

@@ -35,9 +35,9 @@ class Dependents:
         ledger.mark_stale(self._session, (t.table.name for t in self._all))
 
     def forget(self) -> None:
-        """Have them made whole: the source changed altogether.
+        """Have them rebuilt in full: the source changed altogether.
 
-        What has no keys to note is made whole anyway, once it is stale.
+        What has no keys to note is rebuilt in full anyway, once it is stale.
         """
         for transform in self._all:
             if transform.key is None:
@@ -76,7 +76,7 @@ def add_pending_days(session: Session, transform: Transform, days: Sequence[date
 
 
 def pending_days(session: Session, transform: Transform) -> list[date]:
-    """The days that a daily table is about to make anew."""
+    """The days of a daily table that are about to be rebuilt."""
     rows = session.fetch(f"SELECT DISTINCT log_date FROM {transform.pending} ORDER BY log_date")
     return [day for (day,) in rows if isinstance(day, date)]
 

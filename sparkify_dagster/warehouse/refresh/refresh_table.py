@@ -53,9 +53,9 @@ class Refresher:
         self._catalogue = catalogue
 
     def refresh(self, table: str, *, force: Days | None, full: bool) -> RefreshReport:
-        """Make the changed part of a table anew, or all of it; tables it refers to come first.
+        """Rebuild the changed part of a table, or all of it; tables it refers to come first.
 
-        `force` are days of a daily table to make anew even if nothing changed there.
+        `force` are days of a daily table to rebuild even if nothing changed there.
 
         Raises:
             AuditFailedError: if a blocking check fails.
