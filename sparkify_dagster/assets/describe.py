@@ -11,10 +11,10 @@ from inspect import getsourcefile, getsourcelines
 from pathlib import Path
 
 import dagster as dg
-from dagster._core.definitions.metadata import RawMetadataValue
 
 from sparkify_dagster.assets import storage
 from sparkify_dagster.charts.relations import neighbourhood, star_diagram
+from sparkify_dagster.dagster_private import RawMetadataValue
 from sparkify_dagster.tables import Column, Table
 from sparkify_dagster.warehouse import Platform
 from sparkify_dagster.warehouse.catalogue import STAR, Catalogue

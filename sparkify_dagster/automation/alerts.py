@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import dagster as dg
-from dagster._core.event_api import RunStatusChangeEventType
 
 from sparkify_dagster.assets.describe import OWNERS
 from sparkify_dagster.automation.alert_failures import Reader
@@ -23,6 +22,7 @@ from sparkify_dagster.automation.alert_message import (
 )
 from sparkify_dagster.automation.delivery import Cursor, deliver, parse_cursor
 from sparkify_dagster.automation.notifiers import NOTIFIERS, Notifier
+from sparkify_dagster.dagster_private import RunStatusChangeEventType
 from sparkify_dagster.settings import Settings
 from sparkify_dagster.warehouse.catalogue import Catalogue
 

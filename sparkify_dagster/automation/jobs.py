@@ -6,10 +6,10 @@ which loads them in one run. `dimensions` has no days: what changed is known in 
 """
 
 import dagster as dg
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from sparkify_dagster.assets.describe import OWNERS
 from sparkify_dagster.assets.report import REPORT
+from sparkify_dagster.dagster_private import UnresolvedAssetJobDefinition
 from sparkify_dagster.warehouse.catalogue import ANALYTICS, STAR, Catalogue
 
 LOAD_LAKE = "load_lake"
