@@ -59,6 +59,15 @@ def test_what_is_below_defs_really_imports_no_dagster() -> None:
     assert done.stdout.strip() == "False"
 
 
+def test_the_definitions_load_no_storage_of_dagster() -> None:
+    """It takes as long as Dagster itself, and a code server has no need of it."""
+    code = "import sys, sparkify_dagster.definitions; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = done.stdout.split()
+    assert "sparkify_dagster.defs.dagster_private" in loaded
+    assert [name for name in loaded if name.startswith("dagster._core.storage.event_log")] == []
+
+
 def test_workspace_and_pyproject_name_the_same_code_location() -> None:
     with (ROOT / "pyproject.toml").open("rb") as file:
         dg = tomllib.load(file)["tool"]["dg"]["project"]

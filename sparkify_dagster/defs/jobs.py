@@ -6,11 +6,11 @@ which loads them in one run. `dimensions` has no days: what changed is known in 
 """
 
 import dagster as dg
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from sparkify_dagster.catalogue.catalogue import ANALYTICS, STAR, Catalogue
 from sparkify_dagster.defs.assets.describe import OWNERS
 from sparkify_dagster.defs.assets.report import REPORT
+from sparkify_dagster.defs.dagster_private import UnresolvedAssetJobDefinition
 
 LOAD_LAKE = "load_lake"
 STAGING = "staging"

@@ -178,7 +178,7 @@ def _run_config(
 
 def _unheard_failure(done: "dg.ExecuteInProcessResult") -> RuntimeError:
     """What Dagster says of a failure that no asset reported: one of its own, or an interruption."""
-    from dagster._core.events import RunFailureReason
+    from sparkify_dagster.defs.dagster_private import RunFailureReason
 
     events = done.all_events
     reasons = [e.job_failure_data.failure_reason for e in events if e.is_run_failure]

@@ -11,7 +11,6 @@ from inspect import getsourcefile, getsourcelines
 from pathlib import Path
 
 import dagster as dg
-from dagster._core.definitions.metadata import RawMetadataValue
 
 from sparkify_dagster.catalogue.catalogue import STAR, Catalogue
 from sparkify_dagster.catalogue.dictionary import (
@@ -24,6 +23,7 @@ from sparkify_dagster.catalogue.dictionary import (
 from sparkify_dagster.catalogue.lineage import ALL_ROWS, FILE_NAME, Lineage, Origin, row_columns
 from sparkify_dagster.catalogue.tables import Column, Table
 from sparkify_dagster.defs.assets import links
+from sparkify_dagster.defs.dagster_private import RawMetadataValue
 from sparkify_dagster.present.charts.relations import neighbourhood, star_diagram
 from sparkify_dagster.warehouse import Platform
 from sparkify_dagster.warehouse.privacy.personal import MASK

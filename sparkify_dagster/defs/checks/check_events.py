@@ -9,19 +9,14 @@ from datetime import date
 from uuid import uuid4
 
 import dagster as dg
-from dagster._core.definitions.asset_checks.asset_check_evaluation import (
-    AssetCheckEvaluationTargetMaterializationData,
-)
-from dagster._core.events import (
-    DagsterEventBatchMetadata,
-    DagsterEventType,
-)
-from dagster._core.storage.asset_check_execution_record import (
-    COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES,
-)
 
 from sparkify_dagster.catalogue.check import Check, Severity
 from sparkify_dagster.defs.assets import describe, metadata
+from sparkify_dagster.defs.dagster_private import (
+    COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES,
+    AssetCheckEvaluationTargetMaterializationData,
+    DagsterEventBatchMetadata,
+)
 from sparkify_dagster.defs.resources import run_context
 from sparkify_dagster.engines.rows import Rows
 from sparkify_dagster.warehouse.reports import CheckOutcome
@@ -157,7 +152,7 @@ def _record(context: Context, evaluations: Sequence[dg.AssetCheckEvaluation]) ->
         passed = "passed" if evaluation.passed else "did not pass"
         where = evaluation.partition or evaluation.asset_key.to_user_string()
         dg.DagsterEvent.from_step(
-            DagsterEventType.ASSET_CHECK_EVALUATION,
+            dg.DagsterEventType.ASSET_CHECK_EVALUATION,
             step,
             evaluation,
             message=f"Asset check '{evaluation.check_name}' on {where} {passed}.",

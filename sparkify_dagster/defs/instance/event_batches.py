@@ -9,23 +9,23 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from dagster import AssetCheckEvaluation, DagsterEventType, EventLogEntry
-from dagster._core.definitions.asset_checks.asset_check_evaluation import (
-    AssetCheckEvaluationPlanned,
-)
-from dagster._core.events import ASSET_CHECK_EVENTS, ASSET_EVENTS
-from dagster._core.storage.asset_check_execution_record import (
-    AssetCheckExecutionRecordStatus as _State,
-)
-from dagster._core.storage.event_log import SqliteEventLogStorage
-from dagster._core.storage.event_log.schema import (
-    AssetCheckExecutionsTable,
-    SqlEventLogStorageTable,
-)
-from dagster._serdes import ConfigurableClassData
 from sqlalchemy import bindparam, select, text
+
+from sparkify_dagster.defs.dagster_private import (
+    ASSET_CHECK_EVENTS,
+    ASSET_EVENTS,
+    AssetCheckEvaluationPlanned,
+    AssetCheckExecutionRecordStatus,
+    AssetCheckExecutionsTable,
+    ConfigurableClassData,
+    SqlEventLogStorageTable,
+    SqliteEventLogStorage,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
+
+_State = AssetCheckExecutionRecordStatus
 
 
 class _Stored(NamedTuple):

@@ -14,25 +14,28 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from dagster._core.event_api import EventHandlerFn
-from dagster._core.storage.event_log import SqliteEventLogStorage
-from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorageWatchdog
-from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
-from dagster._serdes import ConfigurableClassData
 from sqlalchemy import create_engine
 from sqlalchemy.event import listen
 from sqlalchemy.pool import StaticPool
 from watchdog.observers import Observer
 
+from sparkify_dagster.defs.dagster_private import (
+    ConfigurableClassData,
+    DagsterSqliteStorage,
+    EventHandlerFn,
+    SqliteEventLogStorage,
+    SqliteEventLogStorageWatchdog,
+)
 from sparkify_dagster.defs.instance.event_batches import BatchWritingEventLog
 
 if TYPE_CHECKING:
     from sqlite3 import Connection as SQLiteConnection
 
-    from dagster._core.storage.sqlite_storage import SqliteStorageConfig
     from sqlalchemy.engine import Connection, Engine
     from watchdog.events import FileSystemEvent
     from watchdog.observers.api import BaseObserver, ObservedWatch
+
+    from sparkify_dagster.defs.dagster_private import SqliteStorageConfig
 
 _INDEX_SHARD = "index"
 _BUSY_SECONDS = 60.0

@@ -110,10 +110,10 @@ def storage_errors(home: Path) -> Iterator[None]:
 
 def _open(home: Path, *, at_terminal: bool) -> "dg.DagsterInstance":
     import dagster as dg
-    from dagster._core.instance.ref import InstanceRef
-    from dagster_shared.check import CheckError
     from sqlalchemy.exc import SQLAlchemyError
     from yaml import YAMLError
+
+    from sparkify_dagster.defs.dagster_private import CheckError, InstanceRef
 
     try:
         ref = InstanceRef.from_dir(str(home), overrides=_overrides(home, at_terminal))
@@ -140,15 +140,15 @@ def _reason(error: Exception) -> str:
 
 def _overrides(home: Path, at_terminal: bool) -> Mapping[str, object]:
     """What this process decides; other processes of the same home go by dagster.yaml alone."""
-    from dagster_shared.yaml_utils import load_yaml_from_path
+    from sparkify_dagster.defs.dagster_private import NoOpComputeLogManager, load_yaml_from_path
 
     configured = load_yaml_from_path(str(home / "dagster.yaml")) or {}
     overrides: dict[str, object] = {}
     if at_terminal:
         # It shows progress; redirecting it into a file for each step would garble it.
         overrides["compute_logs"] = {
-            "module": "dagster._core.storage.noop_compute_log_manager",
-            "class": "NoOpComputeLogManager",
+            "module": NoOpComputeLogManager.__module__,
+            "class": NoOpComputeLogManager.__name__,
         }
     if isinstance(configured, dict) and _keeps_our_storage(configured):
         # Wherever the folder is, and whether or not DAGSTER_HOME says so.

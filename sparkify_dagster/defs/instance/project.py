@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import dagster as dg
-    from dagster._serdes import ConfigurableClassData
+
+    from sparkify_dagster.defs.dagster_private import ConfigurableClassData
 
 
 class ProjectInstance:
@@ -21,7 +22,7 @@ class ProjectInstance:
         return {}
 
     def config_defaults(self, base_dir: str) -> "Mapping[str, ConfigurableClassData | None]":
-        from dagster._core.instance.ref import InstanceRef
+        from sparkify_dagster.defs.dagster_private import InstanceRef
 
         return InstanceRef.config_defaults(base_dir)
 

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import dagster as dg
-from dagster._core.errors import DagsterAssetCheckFailedError
-from dagster._core.event_api import PartitionKeyFilter
-from dagster._core.events import JobFailureData
-from dagster._core.storage.asset_check_execution_record import (
-    COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES,
-)
 
 from sparkify_dagster.catalogue.catalogue import Catalogue
+from sparkify_dagster.defs.dagster_private import (
+    COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES,
+    DagsterAssetCheckFailedError,
+    JobFailureData,
+    PartitionKeyFilter,
+)
 from sparkify_dagster.defs.partitions import RANGE_END_TAG, RANGE_START_TAG
 from sparkify_dagster.defs.sensors.alert_message import Failure, Links, one_line
 

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import dagster as dg
-from dagster._core.event_api import RunStatusChangeEventType
 
 from sparkify_dagster.catalogue.catalogue import Catalogue
 from sparkify_dagster.defs.assets.describe import OWNERS
+from sparkify_dagster.defs.dagster_private import RunStatusChangeEventType
 from sparkify_dagster.defs.sensors.alert_failures import Reader
 from sparkify_dagster.defs.sensors.alert_message import (
     FAILED_CHECKS,

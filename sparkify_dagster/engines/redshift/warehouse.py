@@ -260,7 +260,7 @@ class RedshiftWarehouse(ServerWarehouse):
 
     @contextmanager
     def scratch(self, notify: Notify = silent) -> Iterator[Scratch]:
-        """A folder of its own for what Redshift is to read; not emptied in the end, it is reported."""
+        """A folder for what Redshift is to read; it is emptied in the end, or that is reported."""
         s3 = self._s3
         if s3.scratch is None:
             raise WarehouseError("[S3] SCRATCH is missing: Redshift copies from there.")
