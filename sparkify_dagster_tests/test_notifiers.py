@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from sparkify_dagster.alert_sections import AlertSettings, Channel
+from sparkify_dagster.automation.notifier import NotifyError
 from sparkify_dagster.automation.notifiers import (
     NOTIFIERS,
     EmailNotifier,
     LogNotifier,
-    NotifyError,
     WebhookNotifier,
 )
 from sparkify_dagster.settings import load_settings

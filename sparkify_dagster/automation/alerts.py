@@ -22,7 +22,8 @@ from sparkify_dagster.automation.alert_message import (
     Links,
 )
 from sparkify_dagster.automation.delivery import Cursor, deliver, parse_cursor
-from sparkify_dagster.automation.notifiers import NOTIFIERS, Notifier
+from sparkify_dagster.automation.notifier import Notifier
+from sparkify_dagster.automation.notifiers import NOTIFIERS
 from sparkify_dagster.settings import Settings
 from sparkify_dagster.warehouse.catalogue import Catalogue
 
