@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import dagster as dg
 from dagster._core.event_api import RunStatusChangeEventType
 
+from sparkify_dagster.alert_sections import ServiceUrl
 from sparkify_dagster.assets.describe import OWNERS
 from sparkify_dagster.automation.alert_failures import Reader
 from sparkify_dagster.automation.alert_message import (
@@ -23,7 +24,7 @@ from sparkify_dagster.automation.alert_message import (
 )
 from sparkify_dagster.automation.delivery import Cursor, deliver, parse_cursor
 from sparkify_dagster.automation.notifier import Notifier
-from sparkify_dagster.automation.notifiers import NOTIFIERS
+from sparkify_dagster.automation.notifiers import notifiers_of
 from sparkify_dagster.settings import Settings
 from sparkify_dagster.warehouse.catalogue import Catalogue
 
@@ -60,7 +61,7 @@ def alert_sensors(
     """`failed_runs` and `failed_checks`, telling the notifiers of [ALERTS] NOTIFY or these ones."""
     alerts = settings.alerts
     if notifiers is None:
-        notifiers = {name.value: NOTIFIERS[name](alerts) for name in alerts.notify}
+        notifiers = notifiers_of(alerts)
     if not notifiers:
         return []
     by = ", ".join(notifiers)
@@ -187,7 +188,8 @@ def _is_tried_again(run: dg.DagsterRun) -> bool:
 def _hider(settings: Settings) -> Callable[[str], str]:
     """Takes the secrets of the settings out of a text that others wrote."""
     alerts = settings.alerts
-    secrets = (settings.cluster.db_password, alerts.smtp_password, alerts.webhook_url)
+    urls = [receiver.url for receiver in alerts.notify if isinstance(receiver, ServiceUrl)]
+    secrets = (settings.cluster.db_password, alerts.smtp_password, alerts.webhook_url, *urls)
     known = [secret for secret in secrets if len(secret) > 3]
 
     def hide(text: str) -> str:

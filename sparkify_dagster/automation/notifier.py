@@ -1,6 +1,6 @@
 """What every notifier can do, and how it says that it could not.
 
-The notifiers themselves are in `notifiers`.
+The notifiers themselves are in `notifiers` and `services`.
 """
 
 from typing import Protocol

@@ -1,11 +1,12 @@
-"""How a message reaches people: into the log, by e-mail, or to a webhook.
+"""Who is told of [ALERTS] NOTIFY: the log, e-mail and a webhook of our own, and apprise's services.
 
-One class for each, and `NOTIFIERS`, by the names of [ALERTS] NOTIFY. A new one is a class, a line
-there and a name in `alert_sections.Channel`. When a message is sent is decided in `delivery`.
+`notifiers_of` makes them all; how apprise is used is in `services`. A new service is a URL that
+apprise knows, not a class here. When a message is sent is decided in `delivery`.
 """
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 from sparkify_dagster.alert_sections import AlertSettings, Channel, SmtpTls
 from sparkify_dagster.automation.alert_message import Alert, one_line
 from sparkify_dagster.automation.notifier import Notifier, NotifyError
+from sparkify_dagster.automation.services import ServiceNotifier
 
 if TYPE_CHECKING:
     from smtplib import SMTP
@@ -149,6 +151,21 @@ NOTIFIERS: Mapping[Channel, Callable[[AlertSettings], Notifier]] = {
     Channel.EMAIL: EmailNotifier,
     Channel.WEBHOOK: WebhookNotifier,
 }
+
+
+def notifiers_of(settings: AlertSettings) -> dict[str, Notifier]:
+    """Everybody of NOTIFY, by a name that may be shown: `log`, `slack://`, `slack:// (2)`."""
+    found: dict[str, Notifier] = {}
+    schemes: Counter[str] = Counter()
+    for receiver in settings.notify:
+        if isinstance(receiver, Channel):
+            found[receiver.value] = NOTIFIERS[receiver](settings)
+            continue
+        schemes[receiver.scheme] += 1
+        number = schemes[receiver.scheme]
+        name = f"{receiver.scheme}://" + (f" ({number})" if number > 1 else "")
+        found[name] = ServiceNotifier(receiver)
+    return found
 
 
 def _tls(settings: AlertSettings) -> "SSLContext":

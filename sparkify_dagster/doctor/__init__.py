@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from sparkify_dagster.console import Mark
-from sparkify_dagster.doctor import lake, machine, s3_access, server, tables
+from sparkify_dagster.doctor import alerts, lake, machine, s3_access, server, tables
 from sparkify_dagster.doctor.finding import Finding, guarded
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.sections import Engine
@@ -45,6 +45,7 @@ def examine() -> Iterator[Finding]:
     if settings.warehouse.engine is Engine.DUCKDB:
         places.insert(0, machine.existing(settings.duckdb.path))
     yield from machine.disks(*places)
+    yield from alerts.alerts(settings.alerts)
 
 
 def _impatient(settings: Settings) -> Settings:
