@@ -589,7 +589,7 @@ def test_a_url_that_apprise_cannot_use_is_told_in_every_look(
     watch = Watch(small_instance, [repository.get_sensor_def("failed_runs")])
     for _ in range(2):
         assert watch.look()["failed_runs"] == (
-            "0 runs failed since the last look. pager:// could not tell anything: A pager:// URL"
+            "0 runs failed since the last look. pager:// cannot send alerts: A pager:// URL"
             " of [ALERTS] NOTIFY is of no service that apprise knows:"
             " https://appriseit.com/services/ lists them."
         )

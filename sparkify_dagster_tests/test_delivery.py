@@ -148,7 +148,7 @@ def test_several_that_never_end_take_no_longer_than_one(endless: Receiver) -> No
 def test_who_lacks_something_is_told_before_anything_fails() -> None:
     lacking, well = Receiver(lacks="No pw is set."), Receiver()
     cursor, said = told(None, Cursor(1), lacking=lacking, well=well)
-    assert said == "lacking could not tell anything: No *** is set."
+    assert said == "lacking cannot send alerts: No *** is set."
     assert cursor.unsent == {}
 
 

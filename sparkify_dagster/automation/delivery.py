@@ -94,7 +94,7 @@ def deliver(
         elif left:
             said.append(f"{name} is tried again in {_minutes(left.due - now)}.")
         elif error:
-            said.append(f"{name} could not tell anything: {problem}")
+            said.append(f"{name} cannot send alerts: {problem}")
         if left:
             unsent[name] = left
     return replace(cursor, unsent=unsent), said
