@@ -22,7 +22,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 
-from sparkify_dagster.defs.sensors.alert_message import FAILED_RUNS, Alert, Failure
+from sparkify_dagster.present.alerts.alert_message import FAILED_RUNS, Alert, Failure
 from sparkify_dagster_tests.planted import SMTP_PASSWORD
 from sparkify_dagster_tests.standin.certificates import make_certificate
 

@@ -21,16 +21,16 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from sparkify_dagster.catalogue.catalogue import read_catalogue
 from sparkify_dagster.definitions import build_definitions
 from sparkify_dagster.defs import runs
-from sparkify_dagster.defs.sensors import alerts
-from sparkify_dagster.defs.sensors.alert_message import Alert
+from sparkify_dagster.defs.sensors import alerts, delivery
 from sparkify_dagster.defs.sensors.alerts import alert_sensors
-from sparkify_dagster.defs.sensors.notifiers import NotifyError
+from sparkify_dagster.present.alerts.alert_message import Alert
+from sparkify_dagster.present.alerts.notifier import NotifyError
 from sparkify_dagster.settings import Settings, load_settings
 from sparkify_dagster.warehouse import Platform, open_platform
 from sparkify_dagster_tests.fixtures_alerts import MakeMailServer, WebServer
 from sparkify_dagster_tests.fixtures_dagster import THREE_DAYS, SmallLake
 from sparkify_dagster_tests.fixtures_warehouse import few_questions_sql
-from sparkify_dagster_tests.planted import WEBHOOK_TOKEN
+from sparkify_dagster_tests.planted import SERVICE_TOKEN, WEBHOOK_TOKEN
 
 SECOND = date(2018, 11, 2)
 UI = "http://127.0.0.1:3000"
@@ -65,6 +65,9 @@ class Told(Watch):
         self.alerts: list[Alert] = []
         self.problem: NotifyError | None = None
         super().__init__(instance, alert_sensors(settings, platform.catalogue, {"test": self}))
+
+    def check(self) -> None:
+        """It lacks nothing."""
 
     def send(self, alert: Alert) -> None:
         if self.problem:
@@ -519,3 +522,87 @@ def test_a_failed_run_reaches_log_mailbox_and_webhook_as_configured(
     assert said[0] == {"failed_runs": ANY, "failed_checks": "1 run ended since the last look."}
     assert said[0]["failed_runs"].count("Told by") == 3
     assert WEBHOOK_TOKEN not in f"{said}{watch.cursors}{caplog.text}"
+
+
+def test_a_service_that_fails_gets_one_message_once_it_is_well(
+    small_instance: dg.DagsterInstance,
+    small_settings: Settings,
+    web_server: WebServer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(delivery, "WAITS", (0,) * len(delivery.WAITS))
+    watch = watch_of_service(small_instance, small_settings, web_server)
+    web_server.status = 503
+    failed_run(small_instance)
+    said = [watch.look()["failed_runs"] for _ in delivery.WAITS]
+    web_server.status = 204
+    web_server.posts.clear()
+    said += [watch.look()["failed_runs"] for _ in range(2)]
+    assert [("failed:" in one, "Told by json://" in one) for one in said] == [
+        *[(True, False)] * len(delivery.WAITS),
+        (False, True),
+        (False, False),
+    ]
+    (post,) = web_server.posts
+    assert post["title"] == "Sparkify: load_lake failed"
+    assert "error=503" in said[0]
+    assert SERVICE_TOKEN not in f"{said}{watch.cursors}{caplog.text}"
+
+
+def test_a_service_that_never_gets_well_is_given_up(
+    small_instance: dg.DagsterInstance,
+    small_settings: Settings,
+    web_server: WebServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(delivery, "WAITS", (0,) * len(delivery.WAITS))
+    watch = watch_of_service(small_instance, small_settings, web_server)
+    web_server.status = 400
+    failed_run(small_instance)
+    said = [watch.look()["failed_runs"] for _ in range(7)]
+    assert len(web_server.posts) == 5
+    assert "json:// failed and is not tried again: " in said[4]
+
+
+def watch_of_service(
+    instance: dg.DagsterInstance, settings: Settings, web_server: WebServer
+) -> Watch:
+    """The sensors of a configuration that tells a service by its URL."""
+    host = web_server.url.partition("://")[2]
+    environ = {"SPARKIFY_ALERTS_NOTIFY": f"json://u:{SERVICE_TOKEN}@{host}/{SERVICE_TOKEN}"}
+    repository = build_definitions(
+        load_settings(settings.config_file, environ)
+    ).get_repository_def()
+    sensors = [repository.get_sensor_def(name) for name in ("failed_runs", "failed_checks")]
+    for sensor in sensors:
+        assert "Tells by json:// of each" in (sensor.description or "")
+    return Watch(instance, sensors)
+
+
+def test_a_url_that_apprise_cannot_use_is_told_in_every_look(
+    small_instance: dg.DagsterInstance, small_settings: Settings
+) -> None:
+    environ = {"SPARKIFY_ALERTS_NOTIFY": f"log pager://{SERVICE_TOKEN}"}
+    settings = load_settings(small_settings.config_file, environ)
+    repository = build_definitions(settings).get_repository_def()
+    watch = Watch(small_instance, [repository.get_sensor_def("failed_runs")])
+    for _ in range(2):
+        assert watch.look()["failed_runs"] == (
+            "0 runs failed since the last look. pager:// cannot send alerts: A pager:// URL"
+            " of [ALERTS] NOTIFY is of no service that apprise knows:"
+            " https://appriseit.com/services/ lists them."
+        )
+
+
+def test_the_url_of_a_service_in_a_reason_is_not_told(
+    small_instance: dg.DagsterInstance, small_settings: Settings, small_platform: Platform
+) -> None:
+    url = "slack://not/planted/because-the-event-log-keeps-it"
+    environ = {"SPARKIFY_ALERTS_NOTIFY": url}
+    settings = load_settings(small_settings.config_file, environ)
+    told = Told(small_instance, settings, small_platform)
+    failed_run(small_instance, f"It could not use {url}.")
+    told.look()
+    (failure,) = told.alerts[0].failures
+    assert failure.reason == "It could not use (not shown)."

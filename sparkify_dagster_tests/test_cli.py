@@ -100,7 +100,7 @@ def test_what_a_library_logs_is_shown_unless_it_is_the_interruption(
 ) -> None:
     logs = (
         "import logging, sys\n"
-        "from sparkify_dagster import cli\n"
+        "from sparkify_dagster.cli import main as cli\n"
         "def failing(**_):\n"
         "    try:\n"
         f"        raise {error.__name__}\n"

@@ -1,24 +1,30 @@
 """What is told to whom, once; what is tried again, how often, and how it is remembered."""
 
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from sparkify_dagster.defs.sensors import delivery
-from sparkify_dagster.defs.sensors.alert_message import Alert
 from sparkify_dagster.defs.sensors.delivery import WAITS, Cursor, deliver, parse_cursor
-from sparkify_dagster.defs.sensors.notifiers import NotifyError
+from sparkify_dagster.present.alerts.alert_message import Alert
+from sparkify_dagster.present.alerts.notifier import NotifyError
 from sparkify_dagster_tests.fixtures_alerts import an_alert
 
 
 class Receiver:
     """Takes messages, or fails as it is told to."""
 
-    def __init__(self, problem: Exception | None = None) -> None:
+    def __init__(self, problem: Exception | None = None, lacks: str = "") -> None:
         self.problem = problem
+        self.lacks = lacks
         self.got: list[Alert] = []
         self.tries = 0
+
+    def check(self) -> None:
+        if self.lacks:
+            raise NotifyError(self.lacks)
 
     def send(self, alert: Alert) -> None:
         self.tries += 1
@@ -130,6 +136,20 @@ def test_a_server_that_never_ends_its_answer_does_not_hold_up_the_rest(endless: 
     assert well.got == [an_alert()]
     assert "endless failed: No end after" in said
     assert list(cursor.unsent) == ["endless"]
+
+
+def test_several_that_never_end_take_no_longer_than_one(endless: Receiver) -> None:
+    begin = time.monotonic()
+    cursor, _ = told(an_alert(), Cursor(1), **{f"endless{n}": endless for n in range(40)})
+    assert time.monotonic() - begin < 40 * delivery.SECONDS
+    assert len(cursor.unsent) == 40
+
+
+def test_who_lacks_something_is_told_before_anything_fails() -> None:
+    lacking, well = Receiver(lacks="No pw is set."), Receiver()
+    cursor, said = told(None, Cursor(1), lacking=lacking, well=well)
+    assert said == "lacking cannot send alerts: No *** is set."
+    assert cursor.unsent == {}
 
 
 def test_a_notifier_that_is_no_longer_configured_is_forgotten() -> None:

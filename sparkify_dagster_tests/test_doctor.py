@@ -10,6 +10,7 @@ from sparkify_dagster.simulate import lines
 from sparkify_dagster_tests.fixtures_cli import Done, Project
 from sparkify_dagster_tests.fixtures_dagster import SmallLake
 from sparkify_dagster_tests.fixtures_warehouse import TABLE_COUNT
+from sparkify_dagster_tests.planted import SERVICE_TOKEN
 
 
 def findings(project: Project, **environment: str) -> Done:
@@ -81,6 +82,20 @@ def test_a_configuration_that_is_wrong_is_one_finding(project: Project) -> None:
     done = findings(project, SPARKIFY_PARTITIONS_FIRST_DAY="soon")
     assert "✗ configuration: " in done.out
     assert "FIRST_DAY" in done.out
+
+
+def test_alerts_that_could_not_be_sent_are_warnings_without_their_urls(project: Project) -> None:
+    urls = f"log json://h/{SERVICE_TOKEN} pager://{SERVICE_TOKEN} slack://{SERVICE_TOKEN} webhook"
+    done = findings(project, SPARKIFY_ALERTS_NOTIFY=urls)
+    assert done.status == 0
+    assert "✓ alerts: can be sent by log and json://" in done.out
+    for told in (
+        "! alerts: A pager:// URL of [ALERTS] NOTIFY is of no service that apprise knows",
+        "! alerts: A slack:// URL of [ALERTS] NOTIFY cannot be used",
+        "! alerts: [ALERTS] NOTIFY = webhook, and WEBHOOK_URL is not set",
+    ):
+        assert told in done.out
+    assert SERVICE_TOKEN not in done.out + done.err
 
 
 def test_a_first_day_in_the_future_is_found(project: Project) -> None:

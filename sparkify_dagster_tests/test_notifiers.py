@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from sparkify_dagster.defs.sensors.notifiers import (
+from sparkify_dagster.present.alerts.notifier import NotifyError
+from sparkify_dagster.present.alerts.notifiers import (
     NOTIFIERS,
     EmailNotifier,
     LogNotifier,
-    NotifyError,
     WebhookNotifier,
+    notifiers_of,
 )
 from sparkify_dagster.settings import load_settings
 from sparkify_dagster.settings.alert_sections import AlertSettings, Channel
@@ -24,7 +25,7 @@ from sparkify_dagster_tests.fixtures_alerts import (
     an_alert,
     free_port,
 )
-from sparkify_dagster_tests.planted import SECRETS, SMTP_PASSWORD, WEBHOOK_TOKEN
+from sparkify_dagster_tests.planted import SECRETS, SERVICE_TOKEN, SMTP_PASSWORD, WEBHOOK_TOKEN
 
 SHIPPED = Path(__file__).parents[1] / "dwh.cfg"
 
@@ -57,6 +58,13 @@ def problem_of(notifier: EmailNotifier | WebhookNotifier) -> str:
 
 def test_every_name_that_the_configuration_accepts_is_a_notifier() -> None:
     assert set(NOTIFIERS) == set(Channel)
+
+
+def test_everybody_of_notify_has_a_name_of_their_own_that_is_no_secret() -> None:
+    urls = f"slack://{SERVICE_TOKEN}/1, json://h/{SERVICE_TOKEN} slack://{SERVICE_TOKEN}/2"
+    names = list(notifiers_of(alerts(NOTIFY=f"log {urls},email", EMAIL_TO="a@b", EMAIL_FROM="a@b",
+                                     SMTP_HOST="h")))  # fmt: skip
+    assert names == ["log", "slack://", "json://", "slack:// (2)", "email"]
 
 
 def test_the_log_says_everything_in_one_record(caplog: pytest.LogCaptureFixture) -> None:

@@ -11,8 +11,8 @@ from sparkify_dagster.catalogue.sql_files import SQL_FOLDER
 from sparkify_dagster.definitions import build_definitions
 from sparkify_dagster.defs import runs
 from sparkify_dagster.defs.sensors.alert_failures import Reader
-from sparkify_dagster.defs.sensors.alert_message import Links
 from sparkify_dagster.errors import SparkifyError
+from sparkify_dagster.present.alerts.alert_message import Links
 from sparkify_dagster.settings import Settings
 from sparkify_dagster.warehouse import Platform, open_platform
 from sparkify_dagster_tests.fixtures_dagster import THREE_DAYS

@@ -17,7 +17,7 @@ from sparkify_dagster_tests.fixtures_cli import Project, project_in
 from sparkify_dagster_tests.fixtures_engines import standin_environ
 from sparkify_dagster_tests.fixtures_lake import CREDENTIALS, S3Endpoint
 from sparkify_dagster_tests.fixtures_warehouse import FIRST, FolderLake, event, song
-from sparkify_dagster_tests.planted import DATABASE_PASSWORD, SECRET_KEY, SECRETS
+from sparkify_dagster_tests.planted import DATABASE_PASSWORD, SECRET_KEY, SECRETS, SERVICE_TOKEN
 from sparkify_dagster_tests.plugin_secrets import files_with_secrets
 from sparkify_dagster_tests.postgres_server import Database
 from sparkify_dagster_tests.standin import StandIn
@@ -62,6 +62,7 @@ def project(request: pytest.FixtureRequest, tmp_path: Path, s3_endpoint: S3Endpo
         SPARKIFY_S3_SONG_DATA=f"s3://{bucket}/song_data",
         SPARKIFY_S3_ENDPOINT_URL=s3_endpoint.endpoint_url,
         SPARKIFY_S3_REGION=s3_endpoint.region,
+        SPARKIFY_ALERTS_NOTIFY=f"log json://u:{SERVICE_TOKEN}@127.0.0.1:9/{SERVICE_TOKEN}",
     )
     return made
 

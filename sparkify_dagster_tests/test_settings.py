@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.settings import KEYS, Settings, SettingsError, load_settings
+from sparkify_dagster.settings.alert_sections import Channel, ServiceUrl
 from sparkify_dagster.settings.sections import Engine
 
 SHIPPED = Path(__file__).parents[1] / "dwh.cfg"
@@ -362,6 +363,47 @@ def test_the_password_of_smtp_belongs_in_the_environment(folder: Path) -> None:
     assert load_settings(write(folder), variable).alerts.smtp_password == SECRET
 
 
+def test_services_that_apprise_knows_are_told_by_urls_between_commas_or_spaces(
+    folder: Path,
+) -> None:
+    variable = {"SPARKIFY_ALERTS_NOTIFY": "log, slack://a/b/c JSON://u:p@h/x?to=a%2Cb,webhook"}
+    assert load_settings(write(folder, ALERTS={"NOTIFY": "email"}), variable).alerts.notify == (
+        Channel.LOG,
+        ServiceUrl("slack", "slack://a/b/c"),
+        ServiceUrl("json", "JSON://u:p@h/x?to=a%2Cb"),
+        Channel.WEBHOOK,
+    )
+
+
+@pytest.mark.parametrize("url", [f"slack://{SECRET}/b", f"Slack://u:{SECRET}@h", f"slack:{SECRET}"])
+def test_the_url_of_a_service_belongs_in_the_environment(folder: Path, url: str) -> None:
+    problem = only_problem(write(folder, ALERTS={"NOTIFY": f"log, {url}"}))
+    what = "has a slack:// URL (not shown)" if "//" in url else "= (not shown)"
+    assert problem == (
+        f"[ALERTS] NOTIFY {what} (dwh.cfg): expected nothing, or some of log, email and webhook,"
+        " and only in the variable SPARKIFY_ALERTS_NOTIFY also URLs of services that apprise knows"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("log, pager", "= 'log, pager'"),
+        ("log log", "has something twice"),
+        (f"slack://{SECRET} slack://{SECRET}", "has something twice"),
+        (f"slack://a,{SECRET}", "= (not shown)"),
+        ("slack://a,onlyletters", "= (not shown)"),
+        (f"pager-{SECRET}://x", "= (not shown)"),
+        (f"slack://{SECRET}\nx", "has a line break"),
+    ],
+)
+def test_of_what_cannot_be_told_only_words_are_shown(folder: Path, value: str, shown: str) -> None:
+    problem = only_problem(write(folder), {"SPARKIFY_ALERTS_NOTIFY": value})
+    assert problem.startswith(f"[ALERTS] NOTIFY {shown}")
+    assert SECRET not in problem
+    assert "onlyletters" not in problem
+
+
 def test_a_table_is_not_overdue_before_it_warns(folder: Path) -> None:
     for hours in ({"WARN_HOURS": "50"}, {"FAIL_HOURS": "26"}):
         problem = only_problem(write(folder, FRESHNESS=hours))
@@ -465,7 +507,10 @@ GOOD_AND_BAD = {
     ("PARTITIONS", "LAST_DAY"): (["", "2199-12-31"], ["2018-W44-4", "9999-12-31"]),
     ("LOAD", "MAX_REJECT_RATIO"): (["0", "1", ".5", "1e-3"], ["1%", "-0.1", "1.01", "nan"]),
     ("ANALYTICS", "EXPECTED"): (["", "a", "/a/b/", "../c d"], ["s3://b/x", ":memory:", "gs://b"]),
-    ("ALERTS", "NOTIFY"): (["", "log", "Log, webhook"], ["pager", "log,log", "log,", "log email"]),
+    ("ALERTS", "NOTIFY"): (
+        ["", "log", "Log, webhook", "log webhook", "log ,  webhook"],
+        ["pager", "log,log", "log log", "log,", ",log", "log,,webhook", "slack:/a", "log;webhook"],
+    ),
     ("ALERTS", "WARNINGS"): (["", "no", "Yes"], ["true", "warn"]),
     ("ALERTS", "UI_URL"): (
         ["", "https://h", "http://[::1]:3000/dagster/"],
@@ -665,7 +710,12 @@ def test_a_password_is_in_no_repr() -> None:
 
 
 @pytest.mark.parametrize(
-    "variable", ["SPARKIFY_ALERTS_SMTP_PASSWORD", "SPARKIFY_ALERTS_WEBHOOK_URL"]
+    "variable",
+    [
+        "SPARKIFY_ALERTS_SMTP_PASSWORD",
+        "SPARKIFY_ALERTS_WEBHOOK_URL",
+        "SPARKIFY_ALERTS_NOTIFY",
+    ],
 )
 def test_a_secret_of_alerts_is_in_no_repr_and_in_no_error(folder: Path, variable: str) -> None:
     value = f"https://h/{SECRET}"
@@ -687,6 +737,9 @@ def test_a_secret_of_alerts_is_in_no_repr_and_in_no_error(folder: Path, variable
         f"[CLUSTER]\nDB_PASWORD = {SECRET}\n",
         f"[AWS]\nKEY = k\nSECRET = {SECRET}\n",
         f"[https://u:{SECRET}@h]\n",
+        f"[ALERTS]\nNOTIFY = log, slack://{SECRET}/x\n",
+        f"[ALERTS]\nNOTIFY = slack://x, {SECRET}\n",
+        f"[ALERTS]\nNOTIFI = slack://{SECRET}\n",
         f"[CLUSTER]\nHOST = postgresql://u:{SECRET}@h/db\n",
         f"[CLUSTER]\nHOST = h user=u password={SECRET}\n",
         f"[CLUSTER]\nDB_NAME = 'postgresql://u:{SECRET}@h/db'\n",

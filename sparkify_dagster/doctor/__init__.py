@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from sparkify_dagster.console import Mark
-from sparkify_dagster.doctor import lake, machine, s3_access, server, tables
+from sparkify_dagster.doctor import alerts, lake, machine, s3_access, server, tables
 from sparkify_dagster.doctor.finding import Finding, guarded
 from sparkify_dagster.engines.server.warehouse import ServerWarehouse
 from sparkify_dagster.errors import SparkifyError
@@ -44,6 +44,7 @@ def examine() -> Iterator[Finding]:
     if platform.warehouse.file:
         places.insert(0, machine.existing(platform.warehouse.file))
     yield from machine.disks(*places)
+    yield from alerts.alerts(settings.alerts)
 
 
 def _impatient(settings: Settings) -> Settings:

@@ -3,6 +3,7 @@
 Declarations, and what several of their keys mean together. Alerts are sent by `defs.sensors`.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -12,6 +13,7 @@ from sparkify_dagster.settings.values import (
     PREFIX,
     Given,
     Parser,
+    RefusedError,
     certificates,
     choice,
     key,
@@ -26,6 +28,14 @@ class Channel(StrEnum):
     LOG = "log"
     EMAIL = "email"
     WEBHOOK = "webhook"
+
+
+@dataclass(frozen=True)
+class ServiceUrl:
+    """Where apprise is to send alerts. The URL is a secret; its scheme, as in `slack`, is not."""
+
+    scheme: str
+    url: str = field(repr=False)
 
 
 class SmtpTls(StrEnum):
@@ -54,6 +64,30 @@ def several(parse: Parser) -> Parser:
     return parse_all
 
 
+def receivers(given: Given) -> tuple[Channel | ServiceUrl, ...]:
+    """Names and, from the environment only, URLs, each once.
+
+    Whether apprise can use a URL is said by `sparkify doctor` and the alert sensors: to ask it
+    costs 0.3 s, which no other command should pay.
+    """
+    parts = re.split(r" *, *| +", given.text) if given.text else []
+    found = [_receiver(part, given) for part in parts]
+    if len(set(found)) < len(found):
+        raise RefusedError("has something twice")
+    return tuple(found)
+
+
+def _receiver(part: str, given: Given) -> Channel | ServiceUrl:
+    if url := re.fullmatch(r"([A-Za-z0-9]{1,32})://\S*", part):
+        scheme = url[1].lower()
+        if not given.source.startswith(PREFIX):
+            raise RefusedError(f"has a {scheme}:// URL (not shown)")
+        return ServiceUrl(scheme, part)
+    if part.lower() not in set(Channel) and re.fullmatch("[A-Za-z, ]{1,80}", given.text):
+        raise RefusedError(f"= {given.text!r}")  # words only; else a part may be a piece of a URL
+    return Channel(part.lower())
+
+
 def of_environment(given: Given) -> str:
     """A secret that is refused in a file, where it would be kept for ever."""
     if given.text and not given.source.startswith(PREFIX):
@@ -65,8 +99,12 @@ def of_environment(given: Given) -> str:
 class AlertSettings:
     """Nobody gets an alert while `notify` is empty. ``smtp_port`` follows ``smtp_tls``."""
 
-    notify: tuple[Channel, ...] = field(
-        metadata=key(several(choice(Channel)), "nothing, or some of log, email and webhook")
+    notify: tuple[Channel | ServiceUrl, ...] = field(
+        metadata=key(
+            receivers,
+            "nothing, or some of log, email and webhook, and only in the variable"
+            f" {PREFIX}ALERTS_NOTIFY also URLs of services that apprise knows",
+        )
     )
     warnings: bool = field(metadata=key(yes_or_no, "yes or no", "no"))
     ui_url: str = field(

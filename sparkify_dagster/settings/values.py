@@ -29,6 +29,10 @@ class Given:
 Parser = Callable[[Given], object]  # raises ValueError when the text is not what is expected
 
 
+class RefusedError(ValueError):
+    """Says what is wrong with the value of a secret key, in words that may be shown."""
+
+
 @dataclass(frozen=True)
 class Key:
     """What one key accepts; an absent or empty value means ``otherwise``."""
@@ -147,8 +151,8 @@ def yes_or_no(given: Given) -> bool:
 
 
 def is_secret(key: str) -> bool:
-    # the address of a webhook is all that its caller needs to know
-    return any(word in key for word in ("PASSWORD", "SECRET", "TOKEN", "WEBHOOK"))
+    # the URL of a webhook or of a service in NOTIFY is all that its caller needs to know
+    return any(word in key for word in ("PASSWORD", "SECRET", "TOKEN", "WEBHOOK", "NOTIFY"))
 
 
 def shown(value: str) -> str:
@@ -211,6 +215,8 @@ def parse_section(
                     if value
                     else Given(key.otherwise, file.name, file.parent)
                 )
+            except RefusedError as error:
+                problem = str(error)
             except ValueError:
                 problem = "= (not shown)" if is_secret(name) else f"= {shown(value)}"
         if problem:

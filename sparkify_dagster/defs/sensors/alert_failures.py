@@ -16,7 +16,7 @@ from sparkify_dagster.defs.dagster_private import (
     PartitionKeyFilter,
 )
 from sparkify_dagster.defs.partitions import RANGE_END_TAG, RANGE_START_TAG
-from sparkify_dagster.defs.sensors.alert_message import Failure, Links, one_line
+from sparkify_dagster.present.alerts.alert_message import Failure, Links, one_line
 
 _PAGE = 1000
 _PARTITION_TAG = "dagster/partition"

@@ -15,16 +15,18 @@ from sparkify_dagster.catalogue.catalogue import Catalogue
 from sparkify_dagster.defs.assets.describe import OWNERS
 from sparkify_dagster.defs.dagster_private import RunStatusChangeEventType
 from sparkify_dagster.defs.sensors.alert_failures import Reader
-from sparkify_dagster.defs.sensors.alert_message import (
+from sparkify_dagster.defs.sensors.delivery import Cursor, deliver, parse_cursor
+from sparkify_dagster.present.alerts.alert_message import (
     FAILED_CHECKS,
     FAILED_RUNS,
     Alert,
     Failure,
     Links,
 )
-from sparkify_dagster.defs.sensors.delivery import Cursor, deliver, parse_cursor
-from sparkify_dagster.defs.sensors.notifiers import NOTIFIERS, Notifier
+from sparkify_dagster.present.alerts.notifier import Notifier
+from sparkify_dagster.present.alerts.notifiers import notifiers_of
 from sparkify_dagster.settings import Settings
+from sparkify_dagster.settings.alert_sections import ServiceUrl
 
 Events = tuple[RunStatusChangeEventType, ...]
 
@@ -59,7 +61,7 @@ def alert_sensors(
     """`failed_runs` and `failed_checks`, telling the notifiers of [ALERTS] NOTIFY or these ones."""
     alerts = settings.alerts
     if notifiers is None:
-        notifiers = {name.value: NOTIFIERS[name](alerts) for name in alerts.notify}
+        notifiers = notifiers_of(alerts)
     if not notifiers:
         return []
     by = ", ".join(notifiers)
@@ -186,7 +188,8 @@ def _is_tried_again(run: dg.DagsterRun) -> bool:
 def _hider(settings: Settings) -> Callable[[str], str]:
     """Takes the secrets of the settings out of a text that others wrote."""
     alerts = settings.alerts
-    secrets = (settings.cluster.db_password, alerts.smtp_password, alerts.webhook_url)
+    urls = [receiver.url for receiver in alerts.notify if isinstance(receiver, ServiceUrl)]
+    secrets = (settings.cluster.db_password, alerts.smtp_password, alerts.webhook_url, *urls)
     known = [secret for secret in secrets if len(secret) > 3]
 
     def hide(text: str) -> str:

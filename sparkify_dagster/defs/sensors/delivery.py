@@ -6,15 +6,16 @@ each notifier. One that fails is reported, never raised, and tried a few times, 
 
 import json
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any
 
-from sparkify_dagster.defs.sensors.alert_message import Alert, Failure
-from sparkify_dagster.defs.sensors.notifiers import Notifier, NotifyError
+from sparkify_dagster.present.alerts.alert_message import Alert, Failure
+from sparkify_dagster.present.alerts.notifier import Notifier, NotifyError
 
 SECONDS = 20.0
-"""For one message to one notifier: a look of a sensor is cut off after 60."""
+"""For all that is sent in one look of a sensor, which is cut off after 60."""
 WAITS = (60, 300, 900, 3600)
 """Seconds until a message is tried again; after the last of these tries it is given up."""
 
@@ -67,44 +68,63 @@ def deliver(
 ) -> tuple[Cursor, list[str]]:
     """Tell each notifier what is new and what is due again; the cursor then, and what came of it.
 
-    What was not taken is sent again together with what is new by then, as one message.
+    What was not taken is sent again together with what is new by then, as one message. Who has
+    nothing to send is asked whether it could, so that this is known before something fails.
     """
+    kept = dict(cursor.unsent)
+    if alert:
+        for name in notifiers:
+            message = kept[name].alert.and_then(alert) if name in kept else alert
+            kept[name] = Unsent(message, 0, now)
+    due = {name: kept[name].alert for name in notifiers if name in kept and kept[name].due <= now}
+    errors = _attempts(
+        {
+            name: partial(notifier.send, due[name]) if name in due else notifier.check
+            for name, notifier in notifiers.items()
+        }
+    )
     unsent: dict[str, Unsent] = {}
     said = []
-    for name, notifier in notifiers.items():
-        kept = cursor.unsent.get(name)
-        if alert:
-            message = kept.alert.and_then(alert) if kept else alert
-            kept = Unsent(message, 0, now)
-        if not kept:
-            continue
-        if kept.due > now:
-            unsent[name] = kept
-            said.append(f"{name} is tried again in {_minutes(kept.due - now)}.")
-            continue
-        error = _attempt(notifier, kept.alert)
-        if error is None:
-            said.append(f"Told by {name}: {kept.alert.title}.")
-            continue
-        problem = hide(_told(error))
-        again = _again(kept, now) if getattr(error, "again", True) else None
-        if again:
-            unsent[name] = again
-            said.append(f"{name} failed: {problem} Next try in {_minutes(again.due - now)}.")
-        else:
-            said.append(f"{name} failed and is not tried again: {problem}")
+    for name, error in errors.items():
+        problem = hide(_told(error)) if error else ""
+        left = kept.get(name)
+        if name in due:
+            left, line = _outcome(name, kept[name], now, error, problem)
+            said.append(line)
+        elif left:
+            said.append(f"{name} is tried again in {_minutes(left.due - now)}.")
+        elif error:
+            said.append(f"{name} cannot send alerts: {problem}")
+        if left:
+            unsent[name] = left
     return replace(cursor, unsent=unsent), said
 
 
-def _attempt(notifier: Notifier, alert: Alert) -> BaseException | None:
-    """What went wrong, if anything; a server that never ends its answer is left alone."""
-    pool = ThreadPoolExecutor(max_workers=1)
+def _outcome(
+    name: str, sent: Unsent, now: float, error: BaseException | None, problem: str
+) -> tuple[Unsent | None, str]:
+    """What is to be sent again, and what is said of this try."""
+    if error is None:
+        return None, f"Told by {name}: {sent.alert.title}."
+    again = _again(sent, now) if getattr(error, "again", True) else None
+    if again is None:
+        return None, f"{name} failed and is not tried again: {problem}"
+    return again, f"{name} failed: {problem} Next try in {_minutes(again.due - now)}."
+
+
+def _attempts(calls: Mapping[str, Callable[[], None]]) -> dict[str, BaseException | None]:
+    """What went wrong in each, if anything; a server that never ends its answer is left alone.
+
+    All at the same time, so that several of these do not add up to more than a look may take.
+    """
+    pool = ThreadPoolExecutor(max_workers=len(calls))
     try:
-        return pool.submit(notifier.send, alert).exception(SECONDS)
-    except TimeoutError:
-        return NotifyError(f"No end after {SECONDS:g} seconds.")
+        running = {name: pool.submit(call) for name, call in calls.items()}
+        wait(running.values(), SECONDS)
     finally:
         pool.shutdown(wait=False)
+    endless = NotifyError(f"No end after {SECONDS:g} seconds.")
+    return {name: one.exception() if one.done() else endless for name, one in running.items()}
 
 
 def _told(error: BaseException) -> str:

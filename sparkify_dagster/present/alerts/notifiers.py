@@ -1,18 +1,20 @@
-"""How a message reaches people: into the log, by e-mail, or to a webhook.
+"""Who is told of [ALERTS] NOTIFY: the log, e-mail and a webhook of our own, and apprise's services.
 
-One class for each, and `NOTIFIERS`, by the names of [ALERTS] NOTIFY. A new one is a class, a line
-there and a name in `alert_sections.Channel`. When a message is sent is decided in `delivery`.
+`notifiers_of` makes them all; how apprise is used is in `services`. A new service is a URL that
+apprise knows, not a class here. When a message is sent is decided in `delivery`.
 """
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping
 from email.message import EmailMessage
 from email.utils import format_datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from sparkify_dagster.defs.sensors.alert_message import Alert, one_line
-from sparkify_dagster.errors import SparkifyError
+from sparkify_dagster.present.alerts.alert_message import Alert, one_line
+from sparkify_dagster.present.alerts.notifier import Notifier, NotifyError
+from sparkify_dagster.present.alerts.services import ServiceNotifier
 from sparkify_dagster.settings.alert_sections import AlertSettings, Channel, SmtpTls
 
 if TYPE_CHECKING:
@@ -24,27 +26,11 @@ _SECONDS = 10
 """For one answer of a server; `delivery` limits the whole."""
 
 
-class NotifyError(SparkifyError):
-    """A message that could not be handed over. `again` says whether another try may help."""
-
-    def __init__(self, message: str, *, again: bool = True) -> None:
-        super().__init__(message)
-        self.again = again
-
-
-class Notifier(Protocol):
-    """Something that takes messages."""
-
-    def send(self, alert: Alert) -> None:
-        """Hand the message over.
-
-        Raises:
-            NotifyError: without any secret, if it was not taken.
-        """
-
-
 class LogNotifier:
     """Writes the message where the code location writes its log, which is stderr by default."""
+
+    def check(self) -> None:
+        """Nothing can be missing."""
 
     def send(self, alert: Alert) -> None:
         logging.getLogger("sparkify_dagster.alerts").error("%s\n%s", alert.title, alert.text)
@@ -57,15 +43,18 @@ class EmailNotifier:
         self._settings = settings
         self._server = f"The mail server {settings.smtp_host}, port {settings.smtp_port},"
 
-    def send(self, alert: Alert) -> None:
-        import smtplib
-
-        settings = self._settings
-        if settings.smtp_user and not settings.smtp_password:
+    def check(self) -> None:
+        if self._settings.smtp_user and not self._settings.smtp_password:
             raise NotifyError(
                 "[ALERTS] SMTP_USER is set, and SPARKIFY_ALERTS_SMTP_PASSWORD is not: set it where"
                 " the sensors run."
             )
+
+    def send(self, alert: Alert) -> None:
+        import smtplib
+
+        self.check()
+        settings = self._settings
         try:
             with self._connected() as server:
                 if settings.smtp_user:
@@ -125,22 +114,25 @@ class WebhookNotifier:
     def __init__(self, settings: AlertSettings) -> None:
         self._settings = settings
 
+    def check(self) -> None:
+        if not self._settings.webhook_url:
+            raise NotifyError(
+                "[ALERTS] NOTIFY = webhook, and WEBHOOK_URL is not set: set"
+                " SPARKIFY_ALERTS_WEBHOOK_URL where the sensors run."
+            )
+
     def send(self, alert: Alert) -> None:
         from http.client import HTTPException
         from urllib.error import HTTPError, URLError
         from urllib.request import HTTPSHandler, Request, build_opener
 
-        url = self._settings.webhook_url
-        if not url:
-            raise NotifyError(
-                "[ALERTS] NOTIFY = webhook, and WEBHOOK_URL is not set: set"
-                " SPARKIFY_ALERTS_WEBHOOK_URL where the sensors run."
-            )
+        self.check()
         try:
             opener = build_opener(HTTPSHandler(context=_tls(self._settings)), _stay_here())
             headers = {"Content-Type": "application/json", "User-Agent": "sparkify-dagster"}
             body = json.dumps(alert.payload).encode()
-            opener.open(Request(url, body, headers), timeout=_SECONDS).close()
+            request = Request(self._settings.webhook_url, body, headers)
+            opener.open(request, timeout=_SECONDS).close()
         except HTTPError as error:
             error.close()
             problem = f"answers with status {error.code}"
@@ -159,6 +151,21 @@ NOTIFIERS: Mapping[Channel, Callable[[AlertSettings], Notifier]] = {
     Channel.EMAIL: EmailNotifier,
     Channel.WEBHOOK: WebhookNotifier,
 }
+
+
+def notifiers_of(settings: AlertSettings) -> dict[str, Notifier]:
+    """Everybody of NOTIFY, by a name that may be shown: `log`, `slack://`, `slack:// (2)`."""
+    found: dict[str, Notifier] = {}
+    schemes: Counter[str] = Counter()
+    for receiver in settings.notify:
+        if isinstance(receiver, Channel):
+            found[receiver.value] = NOTIFIERS[receiver](settings)
+            continue
+        schemes[receiver.scheme] += 1
+        number = schemes[receiver.scheme]
+        name = f"{receiver.scheme}://" + (f" ({number})" if number > 1 else "")
+        found[name] = ServiceNotifier(receiver)
+    return found
 
 
 def _tls(settings: AlertSettings) -> "SSLContext":

@@ -1,0 +1,1 @@
+"""Alerts: what people read when something fails, and how it reaches them. No Dagster."""
