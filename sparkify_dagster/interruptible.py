@@ -80,6 +80,8 @@ class CallThread:
         finally:
             self._is_closed = True
             self._calls.put(None)
+            if self._thread and not self._is_given_up:
+                self._thread.join()  # it has nothing to do any more
 
     def _submit(self, answer: "Future[_T]", work: Callable[[], _T]) -> None:
         if self._thread is None:

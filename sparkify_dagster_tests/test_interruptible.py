@@ -15,11 +15,13 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import dagster as dg
+import psycopg2
 import pytest
 from dagster._core.errors import DagsterExecutionInterruptedError, raise_execution_interrupts
 from dagster._utils import send_interrupt
 
 from sparkify_dagster.engines.base import Session, silent
+from sparkify_dagster.engines.server.connections import open_connection
 from sparkify_dagster.interruptible import CallThread, interruptibly
 from sparkify_dagster.lake.s3 import S3Lake
 from sparkify_dagster.lake.scratch import Scratch
@@ -330,6 +332,21 @@ def test_waiting_for_a_server_that_does_not_answer_is_interrupted(
     with after(0.3, press_ctrl_c) as pressed, pytest.raises(KeyboardInterrupt):
         platform.warehouse.exists()
     assert_soon(pressed)
+
+
+def test_a_connection_that_failed_is_closed_although_its_error_is_kept() -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        port = server.getsockname()[1]
+        with pytest.raises(psycopg2.OperationalError) as kept:
+            open_connection(
+                sslmode="disable", sslrootcert="", host="127.0.0.1", port=port, connect_timeout=2
+            )
+        accepted, _ = server.accept()
+        accepted.settimeout(5)
+        with closing(accepted):
+            while accepted.recv(1024):
+                pass  # the end: the client has hung up
+        assert "timeout expired" in str(kept.value)
 
 
 @pytest.mark.usefixtures("aws_environment")

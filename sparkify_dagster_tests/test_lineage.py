@@ -217,7 +217,7 @@ def test_a_changed_column_of_a_source_is_followed_anew(sql: Path) -> None:
 def test_the_shipped_tables_need_no_parser_of_sql() -> None:
     """Following them would cost every start half a second."""
     code = (
-        "import sys; from sparkify_dagster.warehouse import catalogue, lineage\n"
+        "import sys; from sparkify_dagster.catalogue import catalogue, lineage\n"
         "found = catalogue.read_catalogue()\n"
         "assert all(lineage.column_lineage(found, table) for table in found.transforms)\n"
         "print('sqlglot' in sys.modules)"

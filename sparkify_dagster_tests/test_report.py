@@ -312,7 +312,7 @@ def test_neither_report_nor_query_imports_what_it_does_not_need(
     code = """
 import sys
 from click.testing import CliRunner
-from sparkify_dagster.cli import sparkify
+from sparkify_dagster.cli.main import sparkify
 *arguments, banned = sys.argv[1:]
 done = CliRunner().invoke(sparkify, arguments)
 assert done.exit_code == 0, done.output

@@ -42,7 +42,7 @@ _START = """mutation ($sensor: SensorSelector!) {
   startSensor(sensorSelector: $sensor) {__typename ... on Sensor {name}}
 }"""
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture

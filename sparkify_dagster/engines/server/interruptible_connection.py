@@ -3,12 +3,13 @@
 psycopg2 is imported here: whoever opens a connection imports this module.
 """
 
+from contextlib import suppress
 from ctypes import CDLL, c_char_p, c_int, c_void_p, create_string_buffer
 from functools import cache, partial
 from threading import Thread
 from typing import Any
 
-from psycopg2 import _psycopg, extensions
+from psycopg2 import InterfaceError, _psycopg, extensions
 
 from sparkify_dagster.interruptible import CallThread
 
@@ -32,7 +33,8 @@ class InterruptibleConnection(extensions.connection):
         try:
             self.thread.call(partial(super().__init__, *args, **kwargs))
         except BaseException:
-            self.thread.close()
+            # The traceback keeps this object, and the server would wait for it to go on.
+            self.thread.close(partial(_close_unopened, self))
             raise
         self._cancelling = _libpq().PQgetCancel(self.pgconn_ptr)
         self.cursor_factory = InterruptibleCursor
@@ -50,6 +52,11 @@ class InterruptibleConnection(extensions.connection):
         # Asking for it is a connection of its own, which a server that is gone lets wait.
         if self._cancelling is not None:
             Thread(target=_cancel, args=(self._cancelling,), name="cancel", daemon=True).start()
+
+
+def _close_unopened(connection: InterruptibleConnection) -> None:
+    with suppress(InterfaceError):  # libpq had not even begun
+        extensions.connection.close(connection)
 
 
 def _cancel(cancelling: int) -> None:
