@@ -13,6 +13,7 @@ pytest_plugins = [
     "sparkify_dagster_tests.fixtures_warehouse",
     "sparkify_dagster_tests.fixtures_simulate",
     "sparkify_dagster_tests.fixtures_dagster",
+    "sparkify_dagster_tests.fixtures_runs",
     "sparkify_dagster_tests.fixtures_postgres",
     "sparkify_dagster_tests.fixtures_engines",
     "sparkify_dagster_tests.fixtures_standin",
