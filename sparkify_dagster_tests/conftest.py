@@ -9,6 +9,7 @@ pytest_plugins = [
     "sparkify_dagster_tests.plugin_order",
     "sparkify_dagster_tests.plugin_skips",
     "sparkify_dagster_tests.plugin_secrets",
+    "sparkify_dagster_tests.plugin_verdicts",
     "sparkify_dagster_tests.fixtures_lake",
     "sparkify_dagster_tests.fixtures_warehouse",
     "sparkify_dagster_tests.fixtures_simulate",
