@@ -19,7 +19,7 @@ import pytest
 from click.testing import CliRunner
 
 from sparkify_dagster.cli.main import sparkify
-from sparkify_dagster_tests.fixtures_dagster import FIRST, LAST, SmallLake
+from sparkify_dagster_tests.fixtures_dagster import FIRST, LAST, SmallLake, link_files
 from sparkify_dagster_tests.fixtures_lake import CREDENTIALS, S3Endpoint
 
 SPARKIFY = Path(sys.executable).with_name("sparkify")
@@ -152,17 +152,11 @@ def loaded_once(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.fixture
 def loaded(loaded_once: Project, tmp_path: Path) -> Project:
-    """The small lake loaded, in a folder of its own.
-
-    Its files are links: a copy would be a new version of each of them.
-    """
+    """The small lake loaded, in a folder of its own."""
     project = project_in(tmp_path / "project")
     for name in ("warehouse", ".dagster"):
         shutil.copytree(loaded_once.folder / name, project.folder / name)
-    for path in loaded_once.lake.rglob("*.json"):
-        link = project.lake / path.relative_to(loaded_once.lake)
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(path)
+    link_files(loaded_once.lake, project.lake)
     return project
 
 

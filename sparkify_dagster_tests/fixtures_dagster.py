@@ -1,15 +1,19 @@
 """Fixtures for Dagster: a small lake of three days, its settings, platform and instance.
 
-The lake is written here line by line, so that every expected number can be counted by eye.
+The lake is written here line by line, so that every expected number can be counted by eye. Runs
+over it that several tests share are made in `fixtures_runs.py`.
 """
 
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 
 from sparkify_dagster.defs.instance.home import open_instance
 from sparkify_dagster.defs.partitions import DayRange
@@ -23,14 +27,15 @@ THREE_DAYS = DayRange(FIRST, LAST)
 class SmallLake:
     """A folder lake: two songs, and for each day one play of each of two listeners."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, fill: bool = True) -> None:
         self.root = root
         self.log_data = root / "log_data"
         self.song_data = root / "song_data"
-        for n, title in enumerate(("Undo", "You Get Me")):
-            self.put_song(f"S{n}", title)
-        for day in THREE_DAYS.days():
-            self.put_day(day)
+        if fill:
+            for n, title in enumerate(("Undo", "You Get Me")):
+                self.put_song(f"S{n}", title)
+            for day in THREE_DAYS.days():
+                self.put_day(day)
 
     def put_song(self, song: str, title: str) -> None:
         row = {
@@ -80,7 +85,45 @@ class SmallLake:
 
     def _write(self, path: Path, lines: Sequence[str]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)  # a link leads to a file that other tests read
         path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def link_files(original: Path, folder: Path) -> None:
+    """The files of a lake as links: a copy would be a new version of each of them."""
+    for path in original.rglob("*.json"):
+        link = folder / path.relative_to(original)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(path)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _migrations_are_read_once() -> Iterator[None]:
+    """Of Dagster's databases: otherwise alembic reads 89 files for each database that is opened.
+
+    The files are of the installed package and do not change; what is done to a database by them
+    is still done to each.
+    """
+    read = ScriptDirectory.from_config
+    kept: dict[str | None, ScriptDirectory] = {}
+
+    def read_once(config: Config) -> ScriptDirectory:
+        place = config.get_main_option("script_location")
+        if place not in kept:
+            kept[place] = read(config)
+        return kept[place]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ScriptDirectory, "from_config", read_once)
+        yield
+
+
+@pytest.fixture(scope="session")
+def fresh_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Dagster's folder as its first opening leaves it, to be copied: making one takes longer."""
+    folder = tmp_path_factory.mktemp("fresh")
+    open_instance(small_settings_in(folder)).dispose()
+    return folder / "home"
 
 
 @pytest.fixture
@@ -90,13 +133,18 @@ def small_lake(tmp_path: Path) -> SmallLake:
 
 @pytest.fixture
 def small_settings(tmp_path: Path, small_lake: SmallLake) -> Settings:
-    config = tmp_path / "dwh.cfg"
+    return small_settings_in(tmp_path)
+
+
+def small_settings_in(folder: Path) -> Settings:
+    """The settings of a folder that has the small lake, the warehouse and Dagster's home."""
+    config = folder / "dwh.cfg"
     config.write_text(
         "[S3]\nLOG_DATA = lake/log_data\nSONG_DATA = lake/song_data\n"
         f"[PARTITIONS]\nFIRST_DAY = {FIRST}\nLAST_DAY = {LAST}\n",
         encoding="utf-8",
     )
-    return load_settings(config, {"DAGSTER_HOME": str(tmp_path / "home")})
+    return load_settings(config, {"DAGSTER_HOME": str(folder / "home")})
 
 
 @pytest.fixture
@@ -105,6 +153,7 @@ def small_platform(small_settings: Settings) -> Platform:
 
 
 @pytest.fixture
-def small_instance(small_settings: Settings) -> Iterator[dg.DagsterInstance]:
+def small_instance(small_settings: Settings, fresh_home: Path) -> Iterator[dg.DagsterInstance]:
+    shutil.copytree(fresh_home, small_settings.home)
     with open_instance(small_settings) as instance:
         yield instance

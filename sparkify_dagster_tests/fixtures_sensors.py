@@ -4,6 +4,7 @@ The instance, the runs and the warehouse are real; only time is moved, by `later
 """
 
 import json
+import shutil
 import time
 from collections.abc import Iterator
 from datetime import date
@@ -27,6 +28,7 @@ from sparkify_dagster_tests.fixtures_warehouse import (
     assert_same_rows,
     bring_up_to_date,
     make_platform,
+    with_questions,
 )
 
 LOGS, SONGS = "staging_events", "staging_songs"
@@ -53,6 +55,7 @@ class Daemon:
             if name == table
         )
         self.job = build_definitions(platform.settings, platform).resolve_job_def("load_lake")
+        self._parts: dict[frozenset[dg.AssetKey], dg.JobDefinition] = {}
 
     def later(self, seconds: float) -> None:
         self._ahead += seconds
@@ -97,7 +100,7 @@ class Daemon:
     def launch(self, request: dg.RunRequest) -> dg.DagsterRun:
         """A run as the daemon makes it, under way."""
         return self.instance.create_run_for_job(
-            self.job.get_subset(asset_selection=frozenset(request.asset_selection or ())),
+            self._part(frozenset(request.asset_selection or ())),
             run_config=request.run_config,
             tags=self._tags(request),
             status=dg.DagsterRunStatus.STARTED,
@@ -135,6 +138,12 @@ class Daemon:
             self.later(7 * 3600)
         pytest.fail("The sensor never comes to rest.")
 
+    def _part(self, selection: frozenset[dg.AssetKey]) -> dg.JobDefinition:
+        """The job of some assets, kept: what Dagster writes of it into a run is long to make."""
+        if selection not in self._parts:
+            self._parts[selection] = self.job.get_subset(asset_selection=selection)
+        return self._parts[selection]
+
     def _tags(self, request: dg.RunRequest) -> dict[str, str]:
         return {
             **request.tags,
@@ -166,19 +175,29 @@ def assert_as_a_fresh_load(platform: Platform, folder: Path) -> None:
 
 
 @pytest.fixture
-def sensor_instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+def sensor_instance(tmp_path: Path, fresh_home: Path) -> Iterator[dg.DagsterInstance]:
     config = tmp_path / "home.cfg"
     config.write_text(
         f"[S3]\nLOG_DATA = l\nSONG_DATA = s\n[PARTITIONS]\nFIRST_DAY = {FIRST}\n", encoding="utf-8"
     )
     settings = load_settings(config, {"DAGSTER_HOME": str(tmp_path / "home")})
+    shutil.copytree(fresh_home, settings.home)
     with open_instance(settings) as instance:
         yield instance
 
 
 @pytest.fixture
 def watched(tmp_path: Path, folder_lake: FolderLake) -> Platform:
-    """A platform over an empty folder lake; its days are those of November 2018."""
+    """A platform over an empty folder lake; its days are those of November 2018.
+
+    It answers no questions: its runs are shorter, and what sensors look at they do not change.
+    """
+    return make_platform(tmp_path / "platform", folder_lake.root, with_questions())
+
+
+@pytest.fixture
+def answering(tmp_path: Path, folder_lake: FolderLake) -> Platform:
+    """The same platform with questions, for tests of what a run is asked to do."""
     return make_platform(tmp_path / "platform", folder_lake.root)
 
 

@@ -149,15 +149,21 @@ def make_platform(
 
 
 def load_all(platform: Platform, *, reload: bool = False) -> None:
-    for table in platform.catalogue.sources:
-        platform.load(table, days=None, reload=reload, run_id="test")
+    with platform.warehouse.stay_open():
+        _load_all(platform, reload=reload)
 
 
 def bring_up_to_date(platform: Platform, *, full: bool = False) -> None:
-    """What a run does: every source, then every derived table in order."""
-    load_all(platform)
-    for table in platform.catalogue.transforms:
-        platform.refresh(table, full=full)
+    """What a run does: every source, then every derived table in order, in a file opened once."""
+    with platform.warehouse.stay_open():
+        _load_all(platform)
+        for table in platform.catalogue.transforms:
+            platform.refresh(table, full=full)
+
+
+def _load_all(platform: Platform, *, reload: bool = False) -> None:
+    for table in platform.catalogue.sources:
+        platform.load(table, days=None, reload=reload, run_id="test")
 
 
 def rows_of(platform: Platform, sql: str) -> list[tuple[object, ...]]:

@@ -22,7 +22,7 @@ from dagster._core.execution.plan.active import ActiveExecution
 from dagster._core.loader import LoadingContextForTest
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
-from sparkify_dagster.catalogue.catalogue import read_catalogue
+from sparkify_dagster.catalogue.catalogue import Catalogue, read_catalogue
 from sparkify_dagster.definitions import build_definitions
 from sparkify_dagster.defs import runs
 from sparkify_dagster.defs.instance import process_identity
@@ -31,10 +31,11 @@ from sparkify_dagster.engines.base import Session
 from sparkify_dagster.engines.duckdb.session import DuckDBSession
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.settings import Settings
-from sparkify_dagster.warehouse import Platform, open_platform
+from sparkify_dagster.warehouse import Platform
 from sparkify_dagster.warehouse.reports import LoadReport
 from sparkify_dagster.warehouse.run_events import Event, Failed, Finished, Started
 from sparkify_dagster_tests.fixtures_dagster import FIRST, LAST, THREE_DAYS, SmallLake
+from sparkify_dagster_tests.fixtures_runs import KeptRun, SmallRun, run_small
 from sparkify_dagster_tests.fixtures_warehouse import few_questions_sql
 
 SECOND = date(2018, 11, 2)
@@ -45,13 +46,38 @@ NO_PAID_PLAYS = (
 )
 
 
-def platform_with_check(settings: Settings, tmp_path: Path, *, severity: str = "error") -> Platform:
-    """The platform with one more check of songplays: a file, as a user would add it."""
-    folder = tmp_path / "sql"
+def catalogue_with_check(folder: Path, *, severity: str = "error") -> Catalogue:
+    """The catalogue with one more check of songplays: a file, as a user would add it."""
     few_questions_sql(folder)
     check = folder / "checks" / "songplays" / "nobody_pays.sql"
     check.write_text(NO_PAID_PLAYS.format(severity=severity))
-    return open_platform(settings, read_catalogue(folder))
+    return read_catalogue(folder)
+
+
+def pay_on_the_second(lake: SmallLake) -> None:
+    lake.put_day(SECOND, level="paid")
+
+
+@pytest.fixture(scope="module")
+def passed_check(tmp_path_factory: pytest.TempPathFactory) -> KeptRun:
+    """A run that the check found nothing wrong with."""
+    folder = tmp_path_factory.mktemp("passed")
+    return run_small(folder, catalogue_with_check(folder / "sql"))
+
+
+@pytest.fixture(scope="module")
+def failed_check(tmp_path_factory: pytest.TempPathFactory) -> KeptRun:
+    """The first run of a lake, which the check stopped."""
+    folder = tmp_path_factory.mktemp("failed")
+    return run_small(folder, catalogue_with_check(folder / "sql"), change=pay_on_the_second)
+
+
+@pytest.fixture(scope="module")
+def warning_check(tmp_path_factory: pytest.TempPathFactory) -> KeptRun:
+    """The first run of a lake, of which the check only warned."""
+    folder = tmp_path_factory.mktemp("warned")
+    catalogue = catalogue_with_check(folder / "sql", severity="warn")
+    return run_small(folder, catalogue, change=pay_on_the_second)
 
 
 def materializations(instance: dg.DagsterInstance, asset: str) -> list[dg.AssetMaterialization]:
@@ -73,31 +99,25 @@ SUCCEEDED = AssetCheckExecutionRecordStatus.SUCCEEDED
 FAILED = AssetCheckExecutionRecordStatus.FAILED
 
 
-def test_a_range_is_one_run_that_records_every_day(
-    small_platform: Platform, small_instance: dg.DagsterInstance
-) -> None:
-    done = runs.materialize(small_platform, small_instance, days=THREE_DAYS)
-    assert done.ok, done.message
-    assert small_instance.get_runs_count() == 1
+def test_a_range_is_one_run_that_records_every_day(finished: SmallRun) -> None:
+    assert finished.done.ok, finished.done.message
+    assert finished.instance.get_runs_count() == 1
     for asset, rows in (("staging_events", 2), ("songplays", 2)):
-        found = materializations(small_instance, asset)
+        found = materializations(finished.instance, asset)
         assert {m.partition for m in found} == CHECK_DAYS
         assert {m.metadata["dagster/partition_row_count"].value for m in found} == {rows}
         assert {m.metadata["dagster/row_count"].value for m in found} == {6}
     for asset, total in (("users", 2), ("songs", 2), ("artists", 2), ("time", 6)):
-        (found_once,) = materializations(small_instance, asset)
+        (found_once,) = materializations(finished.instance, asset)
         assert found_once.metadata["dagster/row_count"].value == total
 
 
-def test_a_materialization_shows_files_schema_sql_and_a_preview(
-    small_platform: Platform, small_instance: dg.DagsterInstance
-) -> None:
-    runs.materialize(small_platform, small_instance, days=THREE_DAYS)
-    newest = materializations(small_instance, "staging_events")[0]
+def test_a_materialization_shows_files_schema_sql_and_a_preview(finished: SmallRun) -> None:
+    newest = materializations(finished.instance, "staging_events")[0]
     assert newest.partition == LAST.isoformat()
     shown = newest.metadata
     assert (shown["files"].value, shown["lines"].value, shown["rejects"].value) == (1, 2, 0)
-    assert shown["bytes"].value == (small_platform_file(small_platform)).stat().st_size
+    assert shown["bytes"].value == small_platform_file(finished.platform).stat().st_size
     assert shown["dagster/table_name"].value == "sparkify.main.staging_events"
     assert str(shown["sql"].value).startswith("```sql\n")
     assert isinstance(shown["dagster/column_schema"], dg.TableSchemaMetadataValue)
@@ -121,25 +141,20 @@ def test_a_day_without_files_is_materialized_with_no_rows(
     assert newest.metadata["dagster/partition_row_count"].value == 0
 
 
-def test_checks_are_recorded_for_the_run_and_for_every_day(
-    small_platform: Platform, small_instance: dg.DagsterInstance
-) -> None:
-    runs.materialize(small_platform, small_instance, days=THREE_DAYS)
+def test_checks_are_recorded_for_the_run_and_for_every_day(finished: SmallRun) -> None:
     for asset in ("staging_events", "songplays"):
-        found = statuses(small_instance, asset, "not_null")
+        found = statuses(finished.instance, asset, "not_null")
         assert found == dict.fromkeys([*CHECK_DAYS, None], SUCCEEDED)
-    assert statuses(small_instance, "users", "unique_key") == {None: SUCCEEDED}
+    assert statuses(finished.instance, "users", "unique_key") == {None: SUCCEEDED}
 
 
-def test_the_status_of_a_day_names_the_materialization_of_that_day(
-    small_platform: Platform, small_instance: dg.DagsterInstance
-) -> None:
-    for _ in range(2):
-        runs.materialize(small_platform, small_instance, days=THREE_DAYS, reload=True)
-    records = small_instance.fetch_materializations(dg.AssetKey("songplays"), limit=3).records
+def test_the_status_of_a_day_names_the_materialization_of_that_day(resumed: SmallRun) -> None:
+    runs.materialize(resumed.platform, resumed.instance, days=THREE_DAYS, reload=True)
+    records = resumed.instance.fetch_materializations(dg.AssetKey("songplays"), limit=3).records
     newest = {record.partition_key: record.storage_id for record in records}
     key = dg.AssetCheckKey(dg.AssetKey("songplays"), "unique_key")
-    history = small_instance.event_log_storage.get_asset_check_execution_history(key, limit=4)
+    storage = resumed.instance.event_log_storage
+    history = storage.get_asset_check_execution_history(key, limit=4)
     targets = {}
     for record in history:
         assert record.event is not None
@@ -152,31 +167,29 @@ def test_the_status_of_a_day_names_the_materialization_of_that_day(
 
 
 def test_a_failed_audit_changes_nothing_and_shows_the_rows(
-    small_settings: Settings,
-    small_instance: dg.DagsterInstance,
-    small_lake: SmallLake,
-    tmp_path: Path,
+    passed_check: KeptRun, tmp_path: Path
 ) -> None:
-    platform = platform_with_check(small_settings, tmp_path)
-    assert runs.materialize(platform, small_instance, days=THREE_DAYS).ok
-    before = platform.query("SELECT * FROM songplays ORDER BY songplay_id")
-    recorded = len(materializations(small_instance, "songplays"))
+    assert passed_check.done.ok, passed_check.done.message
+    with passed_check.copied(tmp_path) as run:
+        before = run.platform.query("SELECT * FROM songplays ORDER BY songplay_id")
+        recorded = len(materializations(run.instance, "songplays"))
 
-    small_lake.put_day(SECOND, level="paid")
-    done = runs.materialize(platform, small_instance, days=THREE_DAYS)
+        run.lake.put_day(SECOND, level="paid")
+        done = runs.materialize(run.platform, run.instance, days=THREE_DAYS)
 
-    assert not done.success
-    assert list(done.failures) == ["songplays"]
-    assert "nobody_pays (2 rows" in (done.message or "")
-    assert "Traceback" not in (done.message or "")
-    assert done.defect is None
-    assert platform.query("SELECT * FROM songplays ORDER BY songplay_id").equals(before)
-    assert len(materializations(small_instance, "songplays")) == recorded
-    found = statuses(small_instance, "songplays", "nobody_pays")
-    assert (found[None], found[SECOND.isoformat()]) == (FAILED, FAILED)
-    evaluation = newest_evaluation(small_instance, "songplays", "nobody_pays", SECOND)
-    assert evaluation.metadata["offending_rows"].value == 2
-    assert "paid" in str(evaluation.metadata["sample"].value)
+        assert not done.success
+        assert list(done.failures) == ["songplays"]
+        assert "nobody_pays (2 rows" in (done.message or "")
+        assert "Traceback" not in (done.message or "")
+        assert done.defect is None
+        after = run.platform.query("SELECT * FROM songplays ORDER BY songplay_id")
+        assert after.equals(before)
+        assert len(materializations(run.instance, "songplays")) == recorded
+        found = statuses(run.instance, "songplays", "nobody_pays")
+        assert (found[None], found[SECOND.isoformat()]) == (FAILED, FAILED)
+        evaluation = newest_evaluation(run.instance, "songplays", "nobody_pays", SECOND)
+        assert evaluation.metadata["offending_rows"].value == 2
+        assert "paid" in str(evaluation.metadata["sample"].value)
 
 
 def newest_evaluation(
@@ -192,18 +205,11 @@ def newest_evaluation(
 
 
 def test_the_step_of_a_failed_audit_says_one_message_and_is_not_retried(
-    small_settings: Settings,
-    small_instance: dg.DagsterInstance,
-    small_lake: SmallLake,
-    tmp_path: Path,
+    failed_check: KeptRun, tmp_path: Path
 ) -> None:
-    platform = platform_with_check(small_settings, tmp_path)
-    small_lake.put_day(SECOND, level="paid")
-    done = runs.materialize(platform, small_instance, days=THREE_DAYS)
-    failures = [
-        event.dagster_event
-        for event in small_instance.all_logs(done.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
-    ]
+    with failed_check.copied(tmp_path) as run:
+        logs = run.instance.all_logs(run.done.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
+    failures = [event.dagster_event for event in logs]
     assert len(failures) == 1
     assert failures[0] is not None
     data = failures[0].step_failure_data
@@ -215,54 +221,38 @@ def test_the_step_of_a_failed_audit_says_one_message_and_is_not_retried(
 
 
 def test_after_the_cause_is_mended_the_next_run_completes(
-    small_settings: Settings,
-    small_instance: dg.DagsterInstance,
-    small_lake: SmallLake,
-    tmp_path: Path,
+    failed_check: KeptRun, tmp_path: Path
 ) -> None:
-    platform = platform_with_check(small_settings, tmp_path)
-    small_lake.put_day(SECOND, level="paid")
-    assert not runs.materialize(platform, small_instance, days=THREE_DAYS).success
-    small_lake.put_day(SECOND)
-    assert runs.materialize(platform, small_instance, days=THREE_DAYS).ok
-    found = statuses(small_instance, "songplays", "nobody_pays")
-    assert found == dict.fromkeys([*CHECK_DAYS, None], SUCCEEDED)
+    assert not failed_check.done.success
+    with failed_check.copied(tmp_path) as run:
+        run.lake.put_day(SECOND)
+        assert runs.materialize(run.platform, run.instance, days=THREE_DAYS).ok
+        found = statuses(run.instance, "songplays", "nobody_pays")
+        assert found == dict.fromkeys([*CHECK_DAYS, None], SUCCEEDED)
 
 
 def test_a_warning_is_recorded_by_day_and_stops_nothing(
-    small_settings: Settings,
-    small_instance: dg.DagsterInstance,
-    small_lake: SmallLake,
-    tmp_path: Path,
+    warning_check: KeptRun, tmp_path: Path
 ) -> None:
-    platform = platform_with_check(small_settings, tmp_path, severity="warn")
-    small_lake.put_day(SECOND, level="paid")
-    done = runs.materialize(platform, small_instance, days=THREE_DAYS)
-    assert done.ok
-    found = statuses(small_instance, "songplays", "nobody_pays")
-    assert (found[None], found[SECOND.isoformat()]) == (FAILED, FAILED)
-    assert (found[FIRST.isoformat()], found[LAST.isoformat()]) == (SUCCEEDED, SUCCEEDED)
-    assert (
-        newest_evaluation(small_instance, "songplays", "nobody_pays", SECOND).severity.value
-        == "WARN"
-    )
+    assert warning_check.done.ok
+    with warning_check.copied(tmp_path) as run:
+        found = statuses(run.instance, "songplays", "nobody_pays")
+        assert (found[None], found[SECOND.isoformat()]) == (FAILED, FAILED)
+        assert (found[FIRST.isoformat()], found[LAST.isoformat()]) == (SUCCEEDED, SUCCEEDED)
+        evaluation = newest_evaluation(run.instance, "songplays", "nobody_pays", SECOND)
+        assert evaluation.severity.value == "WARN"
 
 
 def test_a_warning_about_a_day_stays_when_a_run_passes_over_that_day(
-    small_settings: Settings,
-    small_instance: dg.DagsterInstance,
-    small_lake: SmallLake,
-    tmp_path: Path,
+    warning_check: KeptRun, tmp_path: Path
 ) -> None:
-    platform = platform_with_check(small_settings, tmp_path, severity="warn")
-    small_lake.put_day(SECOND, level="paid")
-    runs.materialize(platform, small_instance, days=THREE_DAYS)
-    small_lake.put_day(FIRST)
-    small_lake.put_day(LAST)
-    assert runs.materialize(platform, small_instance, days=THREE_DAYS).ok
-    found = statuses(small_instance, "songplays", "nobody_pays")
-    assert found[SECOND.isoformat()] == FAILED
-    assert (found[FIRST.isoformat()], found[LAST.isoformat()]) == (SUCCEEDED, SUCCEEDED)
+    with warning_check.copied(tmp_path) as run:
+        run.lake.put_day(FIRST)
+        run.lake.put_day(LAST)
+        assert runs.materialize(run.platform, run.instance, days=THREE_DAYS).ok
+        found = statuses(run.instance, "songplays", "nobody_pays")
+        assert found[SECOND.isoformat()] == FAILED
+        assert (found[FIRST.isoformat()], found[LAST.isoformat()]) == (SUCCEEDED, SUCCEEDED)
 
 
 def test_a_failed_table_skips_what_needs_it_and_nothing_else(
@@ -279,43 +269,37 @@ def test_a_failed_table_skips_what_needs_it_and_nothing_else(
 
 
 def test_a_run_with_nothing_new_says_that_the_rows_are_those_that_passed(
-    small_platform: Platform, small_instance: dg.DagsterInstance
+    resumed: SmallRun,
 ) -> None:
-    runs.materialize(small_platform, small_instance, days=THREE_DAYS)
-    done = runs.materialize(small_platform, small_instance, days=THREE_DAYS)
+    done = runs.materialize(resumed.platform, resumed.instance, days=THREE_DAYS)
     assert done.ok
     assert all(report.rows_added == 0 for report in done.reports.values())
-    assert statuses(small_instance, "users", "unique_key") == {None: SUCCEEDED}
-    said = newest_evaluation(small_instance, "users", "unique_key", None).description
+    assert statuses(resumed.instance, "users", "unique_key") == {None: SUCCEEDED}
+    said = newest_evaluation(resumed.instance, "users", "unique_key", None).description
     assert said is not None
     assert said.startswith("Nothing was written")
 
 
-def test_a_reload_reads_loaded_files_again(
-    small_platform: Platform, small_instance: dg.DagsterInstance
-) -> None:
-    runs.materialize(small_platform, small_instance, days=THREE_DAYS)
+def test_a_reload_reads_loaded_files_again(resumed: SmallRun) -> None:
     one = DayRange(SECOND, SECOND)
     done = runs.materialize(
-        small_platform, small_instance, days=one, tables=["staging_events"], reload=True
+        resumed.platform, resumed.instance, days=one, tables=["staging_events"], reload=True
     )
     report = done.reports["staging_events"]
     assert isinstance(report, LoadReport)
     assert [file.day for file in report.files] == [SECOND]
-    assert materializations(small_instance, "staging_events")[0].partition == SECOND.isoformat()
+    newest = materializations(resumed.instance, "staging_events")[0]
+    assert newest.partition == SECOND.isoformat()
 
 
-def test_a_day_that_was_not_asked_for_but_refreshed_is_told_as_well(
-    small_platform: Platform, small_instance: dg.DagsterInstance, small_lake: SmallLake
-) -> None:
-    runs.materialize(small_platform, small_instance, days=THREE_DAYS)
-    before = Counter(m.partition for m in materializations(small_instance, "songplays"))
-    small_lake.put_song("S0", "Undo again")  # the plays of all days lose their song
+def test_a_day_that_was_not_asked_for_but_refreshed_is_told_as_well(resumed: SmallRun) -> None:
+    before = Counter(m.partition for m in materializations(resumed.instance, "songplays"))
+    resumed.lake.put_song("S0", "Undo again")  # the plays of all days lose their song
     one = DayRange(SECOND, SECOND)
-    assert runs.materialize(small_platform, small_instance, days=one).ok
-    after = Counter(m.partition for m in materializations(small_instance, "songplays"))
+    assert runs.materialize(resumed.platform, resumed.instance, days=one).ok
+    after = Counter(m.partition for m in materializations(resumed.instance, "songplays"))
     assert after - before == dict.fromkeys(CHECK_DAYS, 1)
-    assert statuses(small_instance, "songplays", "unique_key").keys() == {*CHECK_DAYS, None}
+    assert statuses(resumed.instance, "songplays", "unique_key").keys() == {*CHECK_DAYS, None}
 
 
 def test_tables_that_come_along_are_told_as_well(
@@ -331,49 +315,43 @@ def test_tables_that_come_along_are_told_as_well(
     assert materializations(small_instance, "user_levels") == []
 
 
-def test_every_check_can_be_run_alone_and_writes_nothing(
-    small_platform: Platform, small_instance: dg.DagsterInstance, small_settings: Settings
-) -> None:
-    runs.materialize(small_platform, small_instance, days=THREE_DAYS)
-    job = build_definitions(small_settings, small_platform).resolve_job_def("checks")
+def test_every_check_can_be_run_alone_and_writes_nothing(resumed: SmallRun) -> None:
+    job = build_definitions(resumed.settings, resumed.platform).resolve_job_def("checks")
     for tags in ({}, THREE_DAYS.tags()):
-        done = job.execute_in_process(instance=small_instance, tags=tags, raise_on_error=False)
+        done = job.execute_in_process(instance=resumed.instance, tags=tags, raise_on_error=False)
         assert done.success
         assert done.get_asset_materialization_events() == []
         keys = [evaluation.asset_check_key for evaluation in done.get_asset_check_evaluations()]
         found = {(key.asset_key.to_user_string(), key.name) for key in keys}
-        assert found == {(c.table, c.name) for c in small_platform.catalogue.checks}
+        assert found == {(c.table, c.name) for c in resumed.platform.catalogue.checks}
 
 
 def test_one_blocking_check_can_be_run_alone_over_some_days(
-    small_settings: Settings, small_instance: dg.DagsterInstance, tmp_path: Path
+    passed_check: KeptRun, tmp_path: Path
 ) -> None:
-    platform = platform_with_check(small_settings, tmp_path)
-    runs.materialize(platform, small_instance, days=THREE_DAYS)
     key = dg.AssetCheckKey(dg.AssetKey("songplays"), "nobody_pays")
     job = dg.define_asset_job("one", selection=dg.AssetSelection.checks(key))
-    built = dg.Definitions.merge(
-        build_definitions(small_settings, platform), dg.Definitions(jobs=[job])
-    )
-    done = built.resolve_job_def("one").execute_in_process(
-        instance=small_instance, tags=DayRange(FIRST, SECOND).tags()
-    )
-    assert [e.asset_check_key for e in done.get_asset_check_evaluations()] == [key]
-    assert statuses(small_instance, "songplays", "nobody_pays")[FIRST.isoformat()] is SUCCEEDED
-
-
-def test_a_run_from_the_ui_of_one_day_reloads_that_day(
-    small_platform: Platform, small_instance: dg.DagsterInstance, small_settings: Settings
-) -> None:
-    job = build_definitions(small_settings, small_platform).resolve_job_def("load_lake")
-    for _ in range(2):
-        done = job.execute_in_process(
-            instance=small_instance, partition_key=SECOND.isoformat(), raise_on_error=False
+    with passed_check.copied(tmp_path) as run:
+        built = dg.Definitions.merge(
+            build_definitions(run.settings, run.platform), dg.Definitions(jobs=[job])
         )
-        assert done.success
-    newest = materializations(small_instance, "staging_events")
-    assert [m.partition for m in newest] == [SECOND.isoformat()] * 2
-    assert [m.metadata["files"].value for m in newest] == [1, 1]
+        done = built.resolve_job_def("one").execute_in_process(
+            instance=run.instance, tags=DayRange(FIRST, SECOND).tags()
+        )
+        assert [e.asset_check_key for e in done.get_asset_check_evaluations()] == [key]
+        assert statuses(run.instance, "songplays", "nobody_pays")[FIRST.isoformat()] is SUCCEEDED
+
+
+def test_a_run_from_the_ui_of_one_day_reloads_that_day(resumed: SmallRun) -> None:
+    job = build_definitions(resumed.settings, resumed.platform).resolve_job_def("load_lake")
+    done = job.execute_in_process(
+        instance=resumed.instance, partition_key=SECOND.isoformat(), raise_on_error=False
+    )
+    assert done.success
+    newest, *others = materializations(resumed.instance, "staging_events")
+    assert newest.partition == SECOND.isoformat()
+    before = next(m for m in others if m.partition == newest.partition)
+    assert [m.metadata["files"].value for m in (newest, before)] == [1, 1]
 
 
 def test_ranges_are_refused_before_anything_is_launched(
@@ -392,15 +370,12 @@ def test_an_unknown_asset_is_refused_with_the_names_there_are(
         runs.materialize(small_platform, small_instance, days=THREE_DAYS, tables=["plays"])
 
 
-def test_the_observer_hears_each_asset_start_and_finish(
-    small_platform: Platform, small_instance: dg.DagsterInstance
-) -> None:
-    heard: list[Event] = []
-    done = runs.materialize(small_platform, small_instance, days=THREE_DAYS, observer=heard.append)
+def test_the_observer_hears_each_asset_start_and_finish(finished: SmallRun) -> None:
+    heard = finished.heard
     started = [event.table for event in heard if isinstance(event, Started)]
-    finished = {event.table: event.report for event in heard if isinstance(event, Finished)}
-    assert sorted(started) == sorted(finished)
-    assert finished == done.reports
+    reported = {event.table: event.report for event in heard if isinstance(event, Finished)}
+    assert sorted(started) == sorted(reported)
+    assert reported == finished.done.reports
     assert not any(isinstance(event, Failed) for event in heard)
 
 

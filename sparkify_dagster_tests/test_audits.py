@@ -3,6 +3,7 @@
 `BAD_DATA` says, for every check of the catalogue, what breaks it; a new check needs a case here.
 """
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import date, timedelta
@@ -15,11 +16,13 @@ from sparkify_dagster.catalogue.check import Check, Severity
 from sparkify_dagster.engines.base import Session
 from sparkify_dagster.warehouse import AuditFailedError, Platform, WarehouseError
 from sparkify_dagster.warehouse.checks.run_checks import run_check
+from sparkify_dagster_tests.fixtures_dagster import link_files
 from sparkify_dagster_tests.fixtures_engines import EngineUnderTest
 from sparkify_dagster_tests.fixtures_warehouse import (
     FEW_QUESTIONS,
     FIRST,
     FolderLake,
+    TableRows,
     all_rows,
     bring_up_to_date,
     event,
@@ -292,19 +295,46 @@ EVERYTHING_CHANGED = (
 )
 
 
-@pytest.mark.parametrize("case", BAD_LAKE)
-def test_a_check_of_the_lake_finds_what_breaks_its_rule(
-    case: tuple[str, str], engine: EngineUnderTest, tmp_path: Path
-) -> None:
-    lake = FolderLake(tmp_path / "lake")
+@pytest.fixture(scope="module")
+def kept_files(tmp_path_factory: pytest.TempPathFactory) -> FolderLake:
+    """The files that the lake below is made of."""
+    lake = FolderLake(tmp_path_factory.mktemp("kept") / "lake")
     lake.put_songs("s", song())
     for day in (FIRST, DAY):
         lake.put_events(day, event(day), event(day))
-    platform = engine.platform(tmp_path, lake.root)
+    return lake
+
+
+@pytest.fixture(scope="module")
+def over_links(
+    module_engine: EngineUnderTest,
+    kept_files: FolderLake,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Platform:
+    """A warehouse whose lake is made of links, so that each test can have it whole again."""
+    folder = tmp_path_factory.mktemp("linked")
+    link_files(kept_files.root, folder / "lake")
+    platform = module_engine.platform(folder, folder / "lake")
     bring_up_to_date(platform)
+    return platform
+
+
+@pytest.fixture
+def linked_lake(over_links: Platform, kept_files: FolderLake) -> FolderLake:
+    root = Path(over_links.lake_uri("staging_events")).parent
+    shutil.rmtree(root)
+    link_files(kept_files.root, root)
+    return FolderLake(root)
+
+
+@pytest.mark.parametrize("case", BAD_LAKE)
+def test_a_check_of_the_lake_finds_what_breaks_its_rule(
+    case: tuple[str, str], over_links: Platform, linked_lake: FolderLake
+) -> None:
+    platform = over_links
     (check,) = (c for c in platform.catalogue.checks if (c.table, c.name) == case)
     assert platform.run_check(check).passed
-    BAD_LAKE[case](lake)
+    BAD_LAKE[case](linked_lake)
     outcome = platform.run_check(check)
     assert (outcome.offending, len(outcome.sample.rows)) == (1, 1)
     if check.by_day:
@@ -329,20 +359,40 @@ def always_failing(sql_folder: Path, table: str, *, severity: str = "error") -> 
     return path
 
 
+def change(lake: FolderLake) -> None:
+    """Every table has something to do afterwards."""
+    lake.put_songs("s", song(title="Hysteria"), song(song_id="S2", artist_id="A2"))
+    lake.put_events(FIRST, event(level="paid"), event(userId="2", ts=1541080000000))
+
+
+@pytest.fixture(scope="module")
+def fresh_rows(
+    module_engine: EngineUnderTest, tmp_path_factory: pytest.TempPathFactory
+) -> TableRows:
+    """What a warehouse holds that never knew the lake before its change."""
+    folder = tmp_path_factory.mktemp("fresh")
+    lake = FolderLake(folder / "lake")
+    change(lake)
+    platform = module_engine.platform(folder, lake.root)
+    bring_up_to_date(platform)
+    return all_rows(platform)
+
+
 @pytest.mark.parametrize("table", [*CATALOGUE.tables_of(STAR), *FEW_QUESTIONS])
 def test_a_failed_audit_keeps_the_old_rows_and_the_work_for_the_next_run(
     table: str,
-    engine: EngineUnderTest,
+    module_engine: EngineUnderTest,
+    fresh_rows: TableRows,
     tmp_path: Path,
     folder_lake: FolderLake,
     sql_folder: Path,
 ) -> None:
+    engine = module_engine
     folder_lake.put_songs("s", song())
     folder_lake.put_events(FIRST, event())
     platform = engine.platform(tmp_path, folder_lake.root)
     bring_up_to_date(platform)
-    folder_lake.put_songs("s", song(title="Hysteria"), song(song_id="S2", artist_id="A2"))
-    folder_lake.put_events(FIRST, event(level="paid"), event(userId="2", ts=1541080000000))
+    change(folder_lake)
     load_all(platform)
     before = everything(platform)
     path = always_failing(sql_folder, table)
@@ -355,9 +405,7 @@ def test_a_failed_audit_keeps_the_old_rows_and_the_work_for_the_next_run(
         assert everything(platform) == before
     path.unlink()
     bring_up_to_date(engine.platform(tmp_path, folder_lake.root, read_catalogue(sql_folder)))
-    fresh = engine.platform(tmp_path / "fresh", folder_lake.root)
-    bring_up_to_date(fresh)
-    assert all_rows(platform) == all_rows(fresh)
+    assert all_rows(platform) == fresh_rows
 
 
 @pytest.mark.parametrize("table", CATALOGUE.sources)

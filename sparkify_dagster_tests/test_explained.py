@@ -23,6 +23,7 @@ from sparkify_dagster.warehouse import Platform, open_platform
 from sparkify_dagster.warehouse.reports import FileReport, LoadReport
 from sparkify_dagster_tests.fixtures_dagster import FIRST, LAST, THREE_DAYS, SmallLake
 from sparkify_dagster_tests.fixtures_lake import S3Endpoint
+from sparkify_dagster_tests.fixtures_runs import SmallRun
 from sparkify_dagster_tests.planted import SECRET_KEY
 
 SERVER = {
@@ -198,11 +199,11 @@ def test_a_run_records_columns_lineage_place_sql_and_preview(
 
 
 def test_every_day_of_a_range_says_what_is_its_own_and_only_the_last_what_is_long(
-    small_platform: Platform, small_instance: dg.DagsterInstance
+    finished: SmallRun,
 ) -> None:
-    assert runs.materialize(small_platform, small_instance, days=THREE_DAYS).ok
+    assert finished.done.ok
     for table in ("staging_events", "songplays"):
-        last, *others = materializations(small_instance, table)
+        last, *others = materializations(finished.instance, table)
         assert last.partition == LAST.isoformat()
         assert len(others) == 2
         long = {"dagster/column_schema", "dagster/column_lineage", "sql", "preview"}
@@ -215,25 +216,21 @@ def test_every_day_of_a_range_says_what_is_its_own_and_only_the_last_what_is_lon
         assert len(serialize_value(last)) < LARGE
 
 
-def test_what_can_be_plotted_over_time_is_a_number(
-    small_platform: Platform, small_instance: dg.DagsterInstance, small_lake: SmallLake
-) -> None:
-    runs.materialize(small_platform, small_instance, days=THREE_DAYS)
-    small_lake.put_song("S9", "Another")
-    runs.materialize(small_platform, small_instance, days=THREE_DAYS)
+def test_what_can_be_plotted_over_time_is_a_number(resumed: SmallRun) -> None:
+    resumed.lake.put_song("S9", "Another")
+    runs.materialize(resumed.platform, resumed.instance, days=THREE_DAYS)
     numbers = (dg.IntMetadataValue, dg.FloatMetadataValue)
     for table, counts in (("staging_songs", [3, 2]), ("songs", [3, 2]), ("users", [2, 2])):
-        told = materializations(small_instance, table)
+        told = materializations(resumed.instance, table)
         assert [m.metadata["dagster/row_count"].value for m in told] == counts
         for key in ("dagster/row_count", "rows_added", "rows_removed", "seconds"):
             assert all(isinstance(m.metadata[key], numbers) for m in told)
 
 
-def test_a_day_lists_its_own_files(
-    small_platform: Platform, small_instance: dg.DagsterInstance
-) -> None:
-    runs.materialize(small_platform, small_instance, days=THREE_DAYS)
-    for event in materializations(small_instance, "staging_events"):
+def test_a_day_lists_its_own_files(finished: SmallRun) -> None:
+    events = materializations(finished.instance, "staging_events")
+    assert len(events) == 3
+    for event in events:
         rows = str(event.metadata["file_list"].value).splitlines()[2:]
         assert len(rows) == 1
         assert rows[0].startswith(f"| `2018/11/{event.partition}-events.json` | ")

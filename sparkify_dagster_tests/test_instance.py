@@ -28,20 +28,34 @@ from sparkify_dagster.event_storage import BatchingSqliteEventLogStorage
 from sparkify_dagster.settings import Settings
 from sparkify_dagster.warehouse import Platform
 from sparkify_dagster_tests.fixtures_dagster import THREE_DAYS
+from sparkify_dagster_tests.fixtures_runs import SmallRun
 
 # Columns that say when a row was written.
 MOMENTS = ("create_timestamp", "migration_completed")
-OPEN = """
-import sys
-from dataclasses import replace
+RACE = """
+import os, sys, time
 from pathlib import Path
-from typing import Any
+from sparkify_dagster import event_storage
 from sparkify_dagster.defs.instance.home import open_instance
+from typing import Any
+import dagster
 from sparkify_dagster.settings import load_settings
 settings = load_settings(Path(sys.argv[1]), {"DAGSTER_HOME": sys.argv[2]})
-with open_instance(settings) as instance:
-    print(instance.get_runs_count())
+start = time.monotonic() + 0.2
+children = []
+for _ in range(4):
+    child = os.fork()
+    if child:
+        children.append(child)
+        continue
+    time.sleep(max(0, start - time.monotonic()))
+    with open_instance(settings) as instance:
+        print(instance.get_runs_count(), flush=True)
+    os._exit(0)
+for child in children:
+    print("status", os.waitpid(child, 0)[1], flush=True)
 """
+"""Four processes that have imported everything and begin at the same moment."""
 
 
 def test_a_fresh_home_is_made_with_its_settings(small_settings: Settings) -> None:
@@ -100,14 +114,15 @@ def test_four_processes_that_make_a_fresh_home_at_once_all_succeed(
     small_settings: Settings,
 ) -> None:
     files = (str(small_settings.config_file), str(small_settings.home))
-    command = [sys.executable, "-c", OPEN, *files]
-    racing = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(4)
-    ]
-    for process in racing:
-        out, err = process.communicate(timeout=60)
-        assert (process.returncode, out, err) == (0, "0\n", "")
+    raced = subprocess.run(
+        [sys.executable, "-c", RACE, *files],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (raced.returncode, raced.stderr) == (0, "")
+    assert sorted(raced.stdout.splitlines()) == ["0"] * 4 + ["status 0"] * 4
 
 
 def test_a_relative_home_is_refused(small_settings: Settings) -> None:
@@ -136,13 +151,12 @@ def test_a_malformed_dagster_yaml_is_one_short_message(text: str, small_settings
 
 
 def test_the_stock_storage_reads_every_event_that_was_written_in_batches(
-    small_platform: Platform, small_settings: Settings
+    resumed: SmallRun,
 ) -> None:
-    with open_instance(small_settings) as instance:
-        assert isinstance(instance.event_log_storage, BatchingSqliteEventLogStorage)
-        run_id = runs.materialize(small_platform, instance, days=THREE_DAYS).run_id
-        written = instance.all_logs(run_id)
-    home = str(small_settings.home)
+    assert isinstance(resumed.instance.event_log_storage, BatchingSqliteEventLogStorage)
+    run_id = resumed.done.run_id
+    written = resumed.instance.all_logs(run_id)
+    home = str(resumed.settings.home)
     stock_storage = {"storage": {"sqlite": {"base_dir": home}}}
     ref = InstanceRef.from_dir(home, overrides=stock_storage)
     with dg.DagsterInstance.from_ref(ref) as stock:
@@ -214,17 +228,18 @@ def all_rows(folder: Path) -> dict[tuple[str, str], list[tuple[object, ...]]]:
 
 
 def test_a_batch_that_fails_leaves_nothing_behind(
-    small_platform: Platform, small_instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+    resumed: SmallRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    storage = small_instance.event_log_storage
+    storage = resumed.instance.event_log_storage
     assert isinstance(storage, BatchingSqliteEventLogStorage)
-    run_id = runs.materialize(small_platform, small_instance, days=THREE_DAYS).run_id
+    run_id = resumed.done.run_id
     before = all_rows(Path(storage._base_dir))
     evaluations = [
         event
         for event in storage.get_logs_for_run(run_id)
         if event.dagster_event_type is DagsterEventType.ASSET_CHECK_EVALUATION
     ]
+    assert evaluations
 
     def fail(*_: object) -> None:
         raise OSError("disk full")

@@ -16,6 +16,7 @@ from sparkify_dagster.present.alerts.alert_message import Links
 from sparkify_dagster.settings import Settings
 from sparkify_dagster.warehouse import Platform, open_platform
 from sparkify_dagster_tests.fixtures_dagster import THREE_DAYS
+from sparkify_dagster_tests.fixtures_runs import KeptRun, run_small
 from sparkify_dagster_tests.fixtures_warehouse import few_questions_sql
 
 NEVER = "-- Nothing was ever played.\n-- severity: error\nSELECT {columns} FROM {table}\n"
@@ -37,25 +38,33 @@ SELECT MAX(monday), CAST(SUM(plays) AS BIGINT) FROM plays_per_week HAVING COUNT(
 """
 
 
-@pytest.fixture
-def sql(tmp_path: Path) -> Path:
+def few_questions_and_more(folder: Path) -> Path:
     """The SQL of few questions, with three more: one of them reads another."""
-    folder = few_questions_sql(tmp_path / "sql")
+    few_questions_sql(folder)
     for name in ("plays_per_week", "plays_per_weekday_hour", "plays_per_hour"):
         shutil.copy(SQL_FOLDER / "analytics" / f"{name}.sql", folder / "analytics")
     return folder
 
 
-def run_failing(
-    settings: Settings, instance: dg.DagsterInstance, sql: Path, **columns: str
-) -> tuple[Platform, runs.RunResult]:
-    """A run in which these questions fail a check, which shows these columns of their rows."""
-    for table, shown in columns.items():
+@pytest.fixture
+def sql(tmp_path: Path) -> Path:
+    return few_questions_and_more(tmp_path / "sql")
+
+
+FAILING = {"plays_per_level": "level", "plays_per_weekday_hour": "weekday, hour"}
+"""Questions, and the columns that their check shows; `plays_per_hour` reads one of them."""
+
+
+@pytest.fixture(scope="module")
+def failed(tmp_path_factory: pytest.TempPathFactory) -> KeptRun:
+    """A run in which two questions fail a check."""
+    folder = tmp_path_factory.mktemp("failed")
+    sql = few_questions_and_more(folder / "sql")
+    for table, columns in FAILING.items():
         check = sql / "checks" / table / "never.sql"
         check.parent.mkdir(exist_ok=True)
-        check.write_text(NEVER.format(columns=shown, table=table))
-    platform = open_platform(settings, read_catalogue(sql))
-    return platform, runs.materialize(platform, instance, days=THREE_DAYS)
+        check.write_text(NEVER.format(columns=columns, table=table))
+    return run_small(folder, read_catalogue(sql))
 
 
 def materialized(instance: dg.DagsterInstance, platform: Platform) -> set[str]:
@@ -100,32 +109,28 @@ def test_a_question_that_a_table_with_days_reads_is_made_before_that_table(
 
 
 def test_questions_that_fail_keep_only_those_that_read_them_from_being_made(
-    small_settings: Settings, small_instance: dg.DagsterInstance, sql: Path
+    failed: KeptRun, tmp_path: Path
 ) -> None:
-    failing = {"plays_per_level": "level", "plays_per_weekday_hour": "weekday, hour"}
-    platform, done = run_failing(small_settings, small_instance, sql, **failing)
-    assert set(done.failures) == {"plays_per_level", "plays_per_weekday_hour"}
-    assert done.skipped == ("plays_per_hour",)
-    assert "plays_per_week" in done.reports
+    assert set(failed.done.failures) == {"plays_per_level", "plays_per_weekday_hour"}
+    assert failed.done.skipped == ("plays_per_hour",)
+    assert "plays_per_week" in failed.done.reports
     missing = {"plays_per_level", "plays_per_weekday_hour", "plays_per_hour"}
-    made = set(platform.catalogue.transforms) - missing
-    assert materialized(small_instance, platform) == made
-    assert platform.query("SELECT * FROM plays_per_level").empty
+    made = set(failed.catalogue.transforms) - missing
+    with failed.copied(tmp_path) as run:
+        assert materialized(run.instance, run.platform) == made
+        assert run.platform.query("SELECT * FROM plays_per_level").empty
 
 
-def test_each_question_that_failed_is_told_by_its_name(
-    small_settings: Settings, small_instance: dg.DagsterInstance, sql: Path
-) -> None:
-    failing = {"plays_per_level": "level", "plays_per_week": "monday"}
-    platform, done = run_failing(small_settings, small_instance, sql, **failing)
-    run = small_instance.get_run_by_id(done.run_id)
-    assert run is not None
-    reader = Reader(small_instance, Links("http://ui"), platform.catalogue, hide=str)
-    told = {failure.subject: failure.reason for failure in reader.failed_run(run)}
-    assert told.keys() == {"plays_per_level", "plays_per_week"}
-    for subject, reason in told.items():
-        assert reason == str(done.failures[subject])
-    assert reader.failed_checks(run, warnings=True) == []
+def test_each_question_that_failed_is_told_by_its_name(failed: KeptRun, tmp_path: Path) -> None:
+    with failed.copied(tmp_path) as copy:
+        run = copy.instance.get_run_by_id(copy.done.run_id)
+        assert run is not None
+        reader = Reader(copy.instance, Links("http://ui"), failed.catalogue, hide=str)
+        told = {failure.subject: failure.reason for failure in reader.failed_run(run)}
+        assert told.keys() == FAILING.keys()
+        for subject, reason in told.items():
+            assert reason == str(failed.done.failures[subject])
+        assert reader.failed_checks(run, warnings=True) == []
 
 
 def test_a_question_can_be_made_and_checked_alone(

@@ -20,6 +20,7 @@ from sparkify_dagster.settings import load_settings
 from sparkify_dagster.settings.sources import SOURCES
 from sparkify_dagster.warehouse.admin.roles import Roles, role_statements
 from sparkify_dagster.warehouse.privacy.forget_user import forget_user
+from sparkify_dagster_tests import grammar_verdicts
 from sparkify_dagster_tests.fixtures_warehouse import (
     FIRST,
     FolderLake,
@@ -30,6 +31,7 @@ from sparkify_dagster_tests.fixtures_warehouse import (
 )
 from sparkify_dagster_tests.grammar_examples import ACCEPTED, COPY, DENIED
 from sparkify_dagster_tests.grammar_tokens import read
+from sparkify_dagster_tests.grammar_verdicts import Verdicts
 from sparkify_dagster_tests.redshift_grammar import (
     FALSE_REJECTIONS,
     RULES,
@@ -211,6 +213,21 @@ def test_each_exception_is_still_needed() -> None:
     for statement, (pattern, _) in zip(refused, FALSE_REJECTIONS, strict=True):
         assert pattern.search(statement)
         assert read(statement)[1]
+
+
+def test_only_a_pass_of_the_same_text_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grammar_verdicts, "in_use", Verdicts(tmp_path))
+    good, bad = "SELECT 17 AS kept_here", "SELECT kept_here FROM WHERE b"
+    assert (problems_of(good), len(problems_of(bad))) == ([], 1)
+    later = Verdicts(tmp_path)
+    assert later.passed("SELECT 0 AS kept_here"), "a number is one as another"
+    assert not later.passed("SELECT 0 AS kept_there")
+    assert not later.passed(bad)
+    (gate,) = tmp_path.iterdir()
+    gate.rename(tmp_path / "other rules")
+    assert not Verdicts(tmp_path).passed("SELECT 0 AS kept_here")
 
 
 def test_a_long_row_list_is_judged_by_its_ends() -> None:

@@ -14,6 +14,7 @@ from sparkify_dagster.defs.partitions import RANGE_END_TAG, RANGE_START_TAG
 from sparkify_dagster.defs.sensors.arrivals import TickError
 from sparkify_dagster.defs.sensors.new_files import Cursor, arrival_sensors
 from sparkify_dagster.defs.sensors.run_requests import MAX_OPEN_REQUESTS, SENSOR_TAG
+from sparkify_dagster.warehouse import Platform
 from sparkify_dagster_tests.fixtures_engines import EngineUnderTest
 from sparkify_dagster_tests.fixtures_sensors import (
     LOGS,
@@ -222,7 +223,10 @@ def test_many_days_with_gaps_become_few_runs(daemon: Daemon, folder_lake: Folder
     assert days_of(request) == (FIRST, FIRST + timedelta(28))
 
 
-def test_a_run_loads_the_whole_chain(daemon: Daemon, folder_lake: FolderLake) -> None:
+def test_a_run_loads_the_whole_chain(
+    answering: Platform, sensor_instance: dg.DagsterInstance, folder_lake: FolderLake
+) -> None:
+    daemon = Daemon(answering, sensor_instance)
     put_days(folder_lake, FIRST)
     folder_lake.put_songs("one", song())
     (first,) = daemon.tick()
@@ -488,8 +492,9 @@ def test_on_every_engine_a_file_is_loaded_once_and_a_quiet_tick_asks_no_server(
 
 
 def test_new_songs_reload_songs_and_artists_and_match_only_the_days_they_concern(
-    daemon: Daemon, song_daemon: Daemon, folder_lake: FolderLake
+    answering: Platform, sensor_instance: dg.DagsterInstance, folder_lake: FolderLake
 ) -> None:
+    daemon, song_daemon = (Daemon(answering, sensor_instance, table) for table in (LOGS, SONGS))
     put_days(folder_lake, FIRST)
     put_days(folder_lake, SECOND, song="Another")
     put_days(folder_lake, THIRD, song="A third")
