@@ -1,7 +1,8 @@
-"""The order of the suite: every worker begins its share with slow tests, and none ends with them.
+"""The order of the suite: every worker begins its share with slow tests, the longest first.
 
 pytest-xdist gives each worker an equal part of the list, one after the other, and lets those that
-are done take from the others. Most slow tests are of the UI, which comes last in the alphabet.
+are done take from the others: what comes last should be quick. `slow(seconds)` says how long a test
+takes on an idle machine, where it is more than ten.
 """
 
 import os
@@ -11,7 +12,7 @@ import pytest
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    slow = [item for item in items if item.get_closest_marker("slow")]
+    slow = sorted((item for item in items if item.get_closest_marker("slow")), key=_longest_first)
     quick = [item for item in items if not item.get_closest_marker("slow")]
     share = len(items) / workers
     ordered: list[pytest.Item] = []
@@ -21,3 +22,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         ordered += quick[:missing]
         del quick[:missing]
     items[:] = ordered
+
+
+def _longest_first(item: pytest.Item) -> float:
+    marker = item.get_closest_marker("slow")
+    return -float(marker.args[0]) if marker and marker.args else -10.0

@@ -63,7 +63,7 @@ def status_of(
     return materialized, failed
 
 
-@pytest.mark.slow
+@pytest.mark.slow(20)
 @pytest.mark.parametrize("seed", range(3))
 def test_after_any_history_the_days_shown_are_the_days_held(
     seed: int, small_lake: SmallLake, small_platform: Platform, small_settings: Settings

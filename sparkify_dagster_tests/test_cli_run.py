@@ -230,7 +230,7 @@ def test_days_far_apart_are_runs_of_their_own_and_one_table(empty_project: Proje
     assert row(done.out, "staging_events")[1:6] == ["8", "0", "0", "8", "4"]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(20)
 def test_two_runs_and_a_query_at_once_all_succeed(loaded: Project) -> None:
     lake_of(loaded).put_song("S9", "Another")
     processes = [loaded.start("run"), loaded.start("run", "--full")]

@@ -38,7 +38,7 @@ def processes_of(project: Project) -> list[str]:
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.slow(25)
 def test_the_ui_serves_our_assets_and_ends_on_a_signal(project: Project) -> None:
     """Ctrl-C, the other signal, ends it in every test of a running UI: see `running_ui`."""
     with listening() as port:

@@ -72,6 +72,7 @@ def count(database: Database, table: str) -> int:
     return int(found[0])
 
 
+@pytest.mark.slow(25)
 def test_sparkify_run_works_in_an_instance_on_postgresql(
     deployed: Project, postgres_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -89,7 +90,7 @@ def test_sparkify_run_works_in_an_instance_on_postgresql(
     assert not list((deployed.folder / "home").rglob("*.db"))
 
 
-@pytest.mark.slow
+@pytest.mark.slow(35)
 @pytest.mark.s3
 def test_the_documented_services_work_together(
     deployed: Project, s3_endpoint: S3Endpoint, postgres_database: Database

@@ -167,6 +167,7 @@ def test_the_stock_storage_reads_every_event_that_was_written_in_batches(
         assert run.status is dg.DagsterRunStatus.SUCCESS
 
 
+@pytest.mark.slow(35)
 def test_a_batch_leaves_the_same_rows_as_its_events_one_by_one(
     small_platform: Platform,
     small_settings: Settings,

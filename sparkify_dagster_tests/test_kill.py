@@ -116,7 +116,7 @@ def lakes(tmp_path: Path) -> tuple[Path, Path]:
     return before, after
 
 
-@pytest.mark.slow
+@pytest.mark.slow(70)
 def test_a_process_killed_at_any_instant_leaves_whole_tables_and_the_next_run_completes(
     lakes: tuple[Path, Path], tmp_path: Path
 ) -> None:

@@ -132,7 +132,7 @@ def test_the_real_days_and_a_reload(
 
 
 @pytest.mark.s3
-@pytest.mark.slow
+@pytest.mark.slow(30)
 @pytest.mark.parametrize("engine", ["postgres", "redshift"], indirect=True)
 def test_simulated_days_and_a_reload(
     engine: EngineUnderTest, world: World, tmp_path: Path, simulated: Lake

@@ -27,7 +27,7 @@ def histories(draw: st.DrawFn) -> list[Step]:
     return [Dice(seed).step() for seed in seeds]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(40)
 @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(histories())
 def test_any_history_ends_in_the_tables_of_a_fresh_load(

@@ -68,7 +68,7 @@ def test_the_shown_output_is_the_real_output(project: Path) -> None:
             assert masked(run(really, project), project) == masked(shown, project), command
 
 
-@pytest.mark.slow
+@pytest.mark.slow(40)
 def test_every_command_runs_one_after_the_other_also_on_s3(
     project: Path, s3_endpoint: S3Endpoint, aws_environment: pytest.MonkeyPatch
 ) -> None:

@@ -155,7 +155,7 @@ def test_a_real_s3_endpoint_gives_the_same_rows_as_the_folder(
     assert_same_rows(all_rows(served), all_rows(folder))
 
 
-@pytest.mark.slow
+@pytest.mark.slow(20)
 def test_days_one_at_a_time_in_any_order_with_repeats_give_the_expected_results(
     tmp_path: Path,
 ) -> None:

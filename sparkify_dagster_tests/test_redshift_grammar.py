@@ -108,7 +108,7 @@ def test_every_file_of_the_sql_folder_is_judged() -> None:
     assert set(SQL_FOLDER.glob("**/*.sql")) <= read_here
 
 
-@pytest.mark.slow
+@pytest.mark.slow(20)
 def test_what_the_platform_composes_is_redshift_sql(
     tmp_path: Path, folder_lake: FolderLake, monkeypatch: pytest.MonkeyPatch
 ) -> None:

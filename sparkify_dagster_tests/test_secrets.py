@@ -86,6 +86,7 @@ def watched_processes(seen: set[str]) -> Iterator[None]:
         thread.join()
 
 
+@pytest.mark.slow(30)
 def test_no_command_leaves_or_tells_a_secret(project: Project, tmp_path: Path) -> None:
     told = tmp_path / "told.txt"
     processes: set[str] = set()

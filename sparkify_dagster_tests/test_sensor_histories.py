@@ -92,7 +92,7 @@ def files_of(daemon: Daemon) -> list[LakeFile]:
     return daemon.platform.lake(daemon.table).list()
 
 
-@pytest.mark.slow
+@pytest.mark.slow(60)
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 2**32), steps=st.integers(1, 6))
 @example(seed=146928, steps=1)  # only songs ever come

@@ -46,6 +46,7 @@ def newest(lake: Path) -> Path:
     return max(lake.glob("log_data/**/*.json"))
 
 
+@pytest.mark.slow(60)
 def test_a_user_loads_looks_backfills_and_sees_a_new_file_arrive(
     ui_of_a_week: RunningUi, page: Page, artifacts: Path
 ) -> None:

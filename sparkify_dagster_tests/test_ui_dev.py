@@ -58,7 +58,7 @@ def answer_of(project: Project, command: list[str]) -> dict[str, Any]:
         return found
 
 
-@pytest.mark.slow
+@pytest.mark.slow(30)
 @pytest.mark.parametrize("command", ["dagster", "dg"])
 def test_plain_dev_commands_use_the_instance_of_the_project(shipped: Project, command: str) -> None:
     assert shipped.sparkify("run").status == 0

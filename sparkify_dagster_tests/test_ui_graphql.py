@@ -108,6 +108,7 @@ def assert_shown_as_held(ui: RunningUi) -> None:
         assert shown.keys() <= {"MATERIALIZED", "MISSING"}
 
 
+@pytest.mark.slow(120)
 def test_days_are_loaded_from_s3_in_every_way_that_the_ui_has(
     ui_of_s3: RunningUi, lake_in_s3: SmallLake
 ) -> None:
@@ -216,6 +217,7 @@ def ui_of_sixteen_days(empty_project: Project) -> Iterator[RunningUi]:
         yield running
 
 
+@pytest.mark.slow(90)
 def test_sixteen_runs_requested_at_once_on_different_days_all_succeed(
     ui_of_sixteen_days: RunningUi,
 ) -> None:
@@ -234,6 +236,7 @@ def test_sixteen_runs_requested_at_once_on_different_days_all_succeed(
     assert_as_fresh(ui.project, ui.project.lake)
 
 
+@pytest.mark.slow(50)
 def test_a_run_whose_process_is_killed_is_run_again_by_itself(empty_project: Project) -> None:
     project_in(empty_project.folder, DAYS[0], str(FIRST + timedelta(59)))
     write_lake(
