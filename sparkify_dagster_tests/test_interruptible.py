@@ -33,15 +33,20 @@ SOON = 1.0
 """Seconds within which a statement ends that was interrupted."""
 TRIES = 25
 PROCESSES = 4
-# Interrupted at moments of its own, over and over: one of ten statements used to go on for ever.
-TRY_OFTEN = f"""
-import os, random, signal, sys, threading, time
+# Begins the programs below: their first argument is a dwh.cfg.
+OPEN_WAREHOUSE = """
+import signal, sys, threading
 from pathlib import Path
 from sparkify_dagster.settings import load_settings
 from sparkify_dagster.warehouse import open_platform
-
 signal.signal(signal.SIGINT, signal.default_int_handler)
-warehouse = open_platform(load_settings(Path(sys.argv[1]), {{}})).warehouse
+warehouse = open_platform(load_settings(Path(sys.argv[1]), {})).warehouse
+"""
+# Interrupted at moments of its own, over and over: one of ten statements used to go on for ever.
+TRY_OFTEN = f"""
+{OPEN_WAREHOUSE}
+import os, random, time
+
 pressed = 0.0
 
 def press():
@@ -161,6 +166,8 @@ def assert_interrupted(
         session.execute("CREATE TABLE half_written (n INTEGER)")
         session.fetch(statement)
 
+    with platform.warehouse.write(silent):
+        pass  # what it imports first: amid an import Python may lose an interruption
     with after(0.3, arrives) as pressed, pytest.raises(expected):
         platform.warehouse.transact(work, silent)
     assert_soon(pressed)
@@ -214,12 +221,7 @@ def test_ctrl_c_of_a_program_ends_the_statements_of_its_other_threads(
 ) -> None:
     EngineUnderTest("duckdb").platform(tmp_path, folder_lake.root)
     code = (
-        "import signal, sys, threading\n"
-        "from pathlib import Path\n"
-        "from sparkify_dagster.settings import load_settings\n"
-        "from sparkify_dagster.warehouse import open_platform\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "warehouse = open_platform(load_settings(Path(sys.argv[1]), {})).warehouse\n"
+        f"{OPEN_WAREHOUSE}"
         "def ask():\n"
         "    with warehouse.write(print) as session:\n"
         "        print('asking', flush=True)\n"
@@ -245,11 +247,7 @@ def test_a_thread_that_outlives_the_main_one_goes_on_asking(
 ) -> None:
     EngineUnderTest("duckdb").platform(tmp_path, folder_lake.root)
     code = (
-        "import sys, threading\n"
-        "from pathlib import Path\n"
-        "from sparkify_dagster.settings import load_settings\n"
-        "from sparkify_dagster.warehouse import open_platform\n"
-        "warehouse = open_platform(load_settings(Path(sys.argv[1]), {})).warehouse\n"
+        f"{OPEN_WAREHOUSE}"
         "def ask():\n"
         "    while threading.main_thread().is_alive():\n"
         "        pass\n"
@@ -306,6 +304,8 @@ def test_a_run_that_is_interrupted_in_a_statement_fails_and_the_next_one_succeed
 def test_a_statement_ends_on_its_server_too(platform: Platform) -> None:
     if platform.warehouse.engine == "duckdb":
         return  # it is the server
+    with platform.warehouse.write(silent):
+        pass  # imports, as above
     with (
         after(0.3, press_ctrl_c),
         pytest.raises(KeyboardInterrupt),
@@ -353,8 +353,10 @@ def test_a_connection_that_failed_is_closed_although_its_error_is_kept() -> None
 @pytest.mark.parametrize("wait", ["list", "put"])
 def test_waiting_for_s3_is_interrupted(wait: str, silent_server: int) -> None:
     at = {"region": "us-east-1", "endpoint_url": f"http://127.0.0.1:{silent_server}"}
+    lake = S3Lake("s3://bucket/lake", **at)
+    assert lake.store  # imports, as above
     work: Callable[[], object] = {
-        "list": S3Lake("s3://bucket/lake", **at).list,
+        "list": lake.list,
         "put": lambda: Scratch("s3://bucket/scratch", **at).put("name", b"content"),
     }[wait]
     with after(0.3, press_ctrl_c) as pressed, pytest.raises(KeyboardInterrupt):
@@ -371,6 +373,7 @@ def test_a_load_that_waits_for_s3_is_interrupted(
     endpoint = f"http://127.0.0.1:{silent_server}"
     answers = platform.lake("staging_events")
     silenced = S3Lake("s3://bucket/log_data", region="us-east-1", endpoint_url=endpoint)
+    assert silenced.store  # imports, as above
     monkeypatch.setattr(type(answers), "read", lambda _, files: silenced.read(files))
     with after(0.5, press_ctrl_c) as pressed, pytest.raises(KeyboardInterrupt):
         platform.load("staging_events", days=None, reload=False, run_id="test")

@@ -1,4 +1,4 @@
-"""Which engine a configuration means; the only place that asks.
+"""Opens the engine that a configuration means.
 
 An engine's module is imported only when it is used.
 """

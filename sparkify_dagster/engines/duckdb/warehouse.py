@@ -57,6 +57,7 @@ class DuckDBWarehouse(Warehouse):
 
     def __init__(self, settings: DuckDBSettings, schema: str) -> None:
         self.schema = schema
+        self.file = settings.path
         self._settings = settings
         self._stays = False
         self._kept: duckdb.DuckDBPyConnection | None = None
@@ -66,10 +67,6 @@ class DuckDBWarehouse(Warehouse):
     @property
     def path(self) -> Path:
         return self._settings.path
-
-    @property
-    def file(self) -> Path:  # type: ignore[override]  # an attribute where there is none
-        return self.path
 
     @property
     def database(self) -> str:
