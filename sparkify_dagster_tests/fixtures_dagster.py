@@ -16,8 +16,8 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from sparkify_dagster.defs.instance.home import open_instance
-from sparkify_dagster.defs.partitions import DayRange
 from sparkify_dagster.settings import Settings, load_settings
+from sparkify_dagster.settings.days import DayRange
 from sparkify_dagster.warehouse import Platform, open_platform
 
 FIRST, LAST = date(2018, 11, 1), date(2018, 11, 3)

@@ -18,7 +18,8 @@ from typing import Any
 
 import pytest
 
-from sparkify_dagster.defs.partitions import DayRange
+from sparkify_dagster.defs.partitions import range_tags
+from sparkify_dagster.settings.days import DayRange
 from sparkify_dagster_tests.fixtures_cli import SPARKIFY, Project
 from sparkify_dagster_tests.fixtures_warehouse import TABLES
 
@@ -132,7 +133,7 @@ class RunningUi:
 
     def launch(self, days: DayRange | str) -> str:
         """Launch a run of staging and star: over a day, or over a range as one run."""
-        tags = days.tags() if isinstance(days, DayRange) else {"dagster/partition": days}
+        tags = range_tags(days) if isinstance(days, DayRange) else {"dagster/partition": days}
         selector = {
             "repositoryName": REPOSITORY,
             "repositoryLocationName": LOCATION,

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
+from sparkify_dagster.settings.days import DayRange
 from sparkify_dagster.warehouse import Platform
 from sparkify_dagster_tests.fixtures_engines import EngineUnderTest
 from sparkify_dagster_tests.fixtures_warehouse import (
@@ -163,7 +164,9 @@ class World:
         self.loaded |= {k: content for k, content in self.lake.items() if k[0] == "song_data"}
 
     def _load_day(self, first: date, last: date, reload: bool) -> None:
-        self.platform.load("staging_events", days=(first, last), reload=reload, run_id="day")
+        self.platform.load(
+            "staging_events", days=DayRange(first, last), reload=reload, run_id="day"
+        )
         self.loaded |= {
             (prefix, key): content
             for (prefix, key), content in self.lake.items()
@@ -177,7 +180,7 @@ class World:
         self.platform.refresh(table, full=True)
 
     def _recompute(self, day: date) -> None:
-        self.platform.refresh("songplays", days=(day, day), recompute=True)
+        self.platform.refresh("songplays", days=DayRange(day, day), recompute=True)
 
     def _up(self, _: date) -> None:
         self.up()

@@ -21,6 +21,7 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from sparkify_dagster.catalogue.catalogue import read_catalogue
 from sparkify_dagster.definitions import build_definitions
 from sparkify_dagster.defs import runs
+from sparkify_dagster.defs.partitions import range_tags
 from sparkify_dagster.defs.sensors import alerts, delivery
 from sparkify_dagster.defs.sensors.alerts import alert_sensors
 from sparkify_dagster.present.alerts.alert_message import Alert
@@ -359,7 +360,7 @@ def test_a_check_of_error_severity_that_failed_alone_is_told_as_a_check_only(
     stricter = with_check(small_settings, tmp_path, "error")
     job = build_definitions(small_settings, stricter).resolve_job_def("checks")
     done = job.execute_in_process(
-        instance=small_instance, tags=THREE_DAYS.tags(), raise_on_error=False
+        instance=small_instance, tags=range_tags(THREE_DAYS), raise_on_error=False
     )
     assert not done.success
     for _ in range(2):

@@ -26,11 +26,12 @@ from sparkify_dagster.catalogue.catalogue import Catalogue, read_catalogue
 from sparkify_dagster.definitions import build_definitions
 from sparkify_dagster.defs import runs
 from sparkify_dagster.defs.instance import process_identity
-from sparkify_dagster.defs.partitions import DayError, DayRange
+from sparkify_dagster.defs.partitions import range_tags
 from sparkify_dagster.engines.base import Session
 from sparkify_dagster.engines.duckdb.session import DuckDBSession
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.settings import Settings
+from sparkify_dagster.settings.days import DayError, DayRange
 from sparkify_dagster.warehouse import Platform
 from sparkify_dagster.warehouse.reports import LoadReport
 from sparkify_dagster.warehouse.run_events import Event, Failed, Finished, Started
@@ -317,7 +318,7 @@ def test_tables_that_come_along_are_told_as_well(
 
 def test_every_check_can_be_run_alone_and_writes_nothing(resumed: SmallRun) -> None:
     job = build_definitions(resumed.settings, resumed.platform).resolve_job_def("checks")
-    for tags in ({}, THREE_DAYS.tags()):
+    for tags in ({}, range_tags(THREE_DAYS)):
         done = job.execute_in_process(instance=resumed.instance, tags=tags, raise_on_error=False)
         assert done.success
         assert done.get_asset_materialization_events() == []
@@ -336,7 +337,7 @@ def test_one_blocking_check_can_be_run_alone_over_some_days(
             build_definitions(run.settings, run.platform), dg.Definitions(jobs=[job])
         )
         done = built.resolve_job_def("one").execute_in_process(
-            instance=run.instance, tags=DayRange(FIRST, SECOND).tags()
+            instance=run.instance, tags=range_tags(DayRange(FIRST, SECOND))
         )
         assert [e.asset_check_key for e in done.get_asset_check_evaluations()] == [key]
         assert statuses(run.instance, "songplays", "nobody_pays")[FIRST.isoformat()] is SUCCEEDED

@@ -14,6 +14,7 @@ import pytest
 from sparkify_dagster.catalogue.catalogue import ANALYTICS, STAR, read_catalogue
 from sparkify_dagster.catalogue.check import Check, Severity
 from sparkify_dagster.engines.base import Session
+from sparkify_dagster.settings.days import DayRange
 from sparkify_dagster.warehouse import AuditFailedError, Platform, WarehouseError
 from sparkify_dagster.warehouse.checks.run_checks import run_check
 from sparkify_dagster_tests.fixtures_dagster import link_files
@@ -257,8 +258,10 @@ def test_a_check_finds_what_breaks_its_rule(check: Check, sql: str, good: Platfo
             assert outcome.offending_by_day[DAY] == outcome.offending - before
             assert sum(outcome.offending_by_day.values()) == outcome.offending
             assert "log_date" in outcome.sample.columns
-            assert run_check(session, check, days=(DAY, DAY)).offending_by_day.keys() == {DAY}
-            assert run_check(session, check, days=(DAYS[1], DAYS[-2])).passed
+            assert run_check(session, check, days=DayRange(DAY, DAY)).offending_by_day.keys() == {
+                DAY
+            }
+            assert run_check(session, check, days=DayRange(DAYS[1], DAYS[-2])).passed
         # The key of what changed is NOT NULL by the table's own constraint.
         if not any(f"SET {key} = NULL" in sql for key in SCOPES):
             for statement in EVERYTHING_CHANGED:
@@ -339,7 +342,7 @@ def test_a_check_of_the_lake_finds_what_breaks_its_rule(
     assert (outcome.offending, len(outcome.sample.rows)) == (1, 1)
     if check.by_day:
         assert outcome.offending_by_day == {DAY: 1}
-        assert platform.run_check(check, (FIRST, FIRST)).passed
+        assert platform.run_check(check, DayRange(FIRST, FIRST)).passed
 
 
 @pytest.fixture
@@ -463,4 +466,4 @@ def test_a_failed_audit_of_the_ledger_or_the_quarantine_rolls_a_load_back(
 
 def test_a_day_without_a_row_is_told_as_a_day_without_a_fault(good: Platform) -> None:
     (check,) = (c for c in good.catalogue.checks if c.name == "match_rate")
-    assert good.run_check(check, (date(2018, 11, 20), date(2018, 11, 21))).passed
+    assert good.run_check(check, DayRange(date(2018, 11, 20), date(2018, 11, 21))).passed

@@ -11,8 +11,9 @@ from dagster._core.storage.partition_status_cache import get_and_update_asset_st
 from sparkify_dagster.defs import runs
 from sparkify_dagster.defs.instance import process_identity
 from sparkify_dagster.defs.instance.home import open_instance
-from sparkify_dagster.defs.partitions import DayRange, daily_partitions
+from sparkify_dagster.defs.partitions import daily_partitions
 from sparkify_dagster.settings import Settings
+from sparkify_dagster.settings.days import DayRange
 from sparkify_dagster.warehouse import Platform
 from sparkify_dagster_tests.fixtures_dagster import FIRST, LAST, THREE_DAYS, SmallLake
 from sparkify_dagster_tests.fixtures_warehouse import rows_of

@@ -11,6 +11,7 @@ import pytest
 
 from sparkify_dagster.cli.run.sample import REVIEWED, fill_if_empty
 from sparkify_dagster.settings import load_settings
+from sparkify_dagster.settings.days import DayRange
 from sparkify_dagster.warehouse import Platform, open_platform
 from sparkify_dagster_tests import sample_results
 from sparkify_dagster_tests.fixtures_cli import Project, project_in
@@ -136,7 +137,7 @@ def test_a_table_that_is_behind_what_was_loaded_is_told(loaded: Project, folder:
     done = loaded.sparkify("verify", "--expected", str(folder))
     assert "! behind" not in done.out
     platform = open_platform(load_settings(loaded.folder / "dwh.cfg", {}))
-    platform.load("staging_events", days=(FIRST, FIRST), reload=True, run_id="test")
+    platform.load("staging_events", days=DayRange(FIRST, FIRST), reload=True, run_id="test")
     done = loaded.sparkify("verify", "--expected", str(folder))
     assert "! behind what was loaded: users; `sparkify run` brings it up to date\n" in done.out
     assert done.error == "1 of 2 tables not as expected: users."

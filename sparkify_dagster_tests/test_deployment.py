@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from sparkify_dagster.defs.instance.home import DAGSTER_YAML, WAREHOUSE_POOL, open_instance
-from sparkify_dagster.defs.partitions import DayRange
 from sparkify_dagster.settings import load_settings
+from sparkify_dagster.settings.days import DayRange
 from sparkify_dagster_tests.fixtures_cli import Project
 from sparkify_dagster_tests.fixtures_dagster import FIRST, LAST, SmallLake
 from sparkify_dagster_tests.fixtures_lake import CREDENTIALS, S3Endpoint

@@ -17,8 +17,8 @@ from sparkify_dagster.definitions import build_definitions
 from sparkify_dagster.defs import runs
 from sparkify_dagster.defs.assets import links, metadata
 from sparkify_dagster.defs.assets.report import REPORT
-from sparkify_dagster.defs.partitions import DayRange
 from sparkify_dagster.settings import Settings, load_settings
+from sparkify_dagster.settings.days import DayRange
 from sparkify_dagster.warehouse import Platform, open_platform
 from sparkify_dagster.warehouse.reports import FileReport, LoadReport
 from sparkify_dagster_tests.fixtures_dagster import FIRST, LAST, THREE_DAYS, SmallLake

@@ -14,9 +14,9 @@ import pytest
 from sparkify_dagster.catalogue.catalogue import read_catalogue
 from sparkify_dagster.definitions import build_definitions
 from sparkify_dagster.defs.instance.home import open_instance
-from sparkify_dagster.defs.partitions import DayRange
 from sparkify_dagster.defs.runs import RunResult, materialize
 from sparkify_dagster.settings import KEYS, Settings, load_settings
+from sparkify_dagster.settings.days import DayRange
 from sparkify_dagster.settings.sources import SOURCES, Source
 from sparkify_dagster.simulate import Simulation, write_lake
 from sparkify_dagster.warehouse import Platform, open_platform

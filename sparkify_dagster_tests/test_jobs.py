@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 
 from sparkify_dagster.definitions import build_definitions
-from sparkify_dagster.defs.partitions import daily_partitions
+from sparkify_dagster.defs.partitions import daily_partitions, range_tags
 from sparkify_dagster.settings import Settings
 from sparkify_dagster.warehouse import Platform
 from sparkify_dagster_tests.fixtures_dagster import THREE_DAYS
@@ -24,7 +24,7 @@ SELECTED = {
     "create_tables": set(),
 }
 DAILY = {"load_lake", "staging", "analytics"}
-DAYS = {"a range": THREE_DAYS.tags(), "one day": {"dagster/partition": SECOND.isoformat()}}
+DAYS = {"a range": range_tags(THREE_DAYS), "one day": {"dagster/partition": SECOND.isoformat()}}
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_the_dimensions_hold_what_is_staged(
 ) -> None:
     for name in ("staging", "dimensions"):
         job = built.resolve_job_def(name)
-        tags = THREE_DAYS.tags() if name in DAILY else None
+        tags = range_tags(THREE_DAYS) if name in DAILY else None
         assert job.execute_in_process(instance=small_instance, tags=tags).success
     for table, rows in {"users": 2, "user_levels": 2, "songs": 2, "artists": 2, "time": 6}.items():
         found = small_platform.query(f"SELECT COUNT(*) AS n FROM {table}")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from sparkify_dagster.lake import LakeError
+from sparkify_dagster.settings.days import DayRange
 from sparkify_dagster.warehouse import TooManyRejectsError
 from sparkify_dagster_tests.fixtures_engines import EngineUnderTest
 from sparkify_dagster_tests.fixtures_lake import S3Endpoint
@@ -106,7 +107,7 @@ def test_above_the_limit_nothing_changes_and_the_file_and_the_first_reasons_are_
     assert "line 4" not in message
     assert "and 1 more" in message
     assert everything(platform) == before
-    assert load(platform, days=(FIRST, FIRST)).rows_added == 1
+    assert load(platform, days=DayRange(FIRST, FIRST)).rows_added == 1
 
 
 @pytest.mark.parametrize(("bad", "fits"), [(1, True), (2, True), (3, False)])
@@ -215,18 +216,18 @@ def test_a_day_asked_for_by_name_is_reloaded_alone(
     for day in (FIRST, SECOND):
         folder_lake.put_events(day, event(day))
     load(platform)
-    report = load(platform, days=(FIRST, FIRST), reload=True)
+    report = load(platform, days=DayRange(FIRST, FIRST), reload=True)
     assert [file.day for file in report.files] == [FIRST]
     assert (report.rows_added, report.rows_removed, report.rows_total) == (1, 1, 2)
     assert report.rows_by_day == {FIRST: 1}
-    assert load(platform, days=(FIRST, SECOND)).files == ()
+    assert load(platform, days=DayRange(FIRST, SECOND)).files == ()
 
 
 def test_only_the_days_of_a_range_are_read(platform: Platform, folder_lake: FolderLake) -> None:
     days = [FIRST + timedelta(n) for n in range(4)]
     for day in days:
         folder_lake.put_events(day, event(day))
-    report = load(platform, days=(days[1], days[2]))
+    report = load(platform, days=DayRange(days[1], days[2]))
     assert [file.day for file in report.files] == days[1:3]
     assert platform.status().days == (days[0], days[3])
 

@@ -4,14 +4,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from sparkify_dagster.defs.partitions import (
-    DayError,
-    DayRange,
-    all_days,
-    check_range,
-    daily_partitions,
-    parse_day,
-)
+from sparkify_dagster.defs.partitions import daily_partitions
+from sparkify_dagster.settings.days import DayError, DayRange, all_days, check_range, parse_day
 from sparkify_dagster.settings.sections import PartitionSettings
 
 NOVEMBER = PartitionSettings(date(2018, 11, 1), date(2018, 11, 30))

@@ -12,6 +12,7 @@ import pytest
 
 from sparkify_dagster.engines.base import Session
 from sparkify_dagster.engines.server.errors import TransientError
+from sparkify_dagster.settings.days import DayRange
 from sparkify_dagster.warehouse import Platform, WarehouseBusyError, WarehouseError
 from sparkify_dagster_tests.fixtures_engines import EngineUnderTest
 from sparkify_dagster_tests.fixtures_warehouse import (
@@ -200,7 +201,9 @@ def test_sixteen_loads_of_different_days_at_once_all_succeed(
     folder_lake.put_songs("s", song())
 
     def run(day: date) -> None:
-        server_platform.load("staging_events", days=(day, day), reload=False, run_id=str(day))
+        server_platform.load(
+            "staging_events", days=DayRange(day, day), reload=False, run_id=str(day)
+        )
         for table in server_platform.catalogue.transforms:
             server_platform.refresh(table)
 

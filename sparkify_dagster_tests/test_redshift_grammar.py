@@ -17,6 +17,7 @@ from sparkify_dagster.engines.duckdb.warehouse import DuckDBSession
 from sparkify_dagster.engines.redshift import copy_sql
 from sparkify_dagster.engines.redshift.warehouse import RedshiftWarehouse
 from sparkify_dagster.settings import load_settings
+from sparkify_dagster.settings.days import DayRange
 from sparkify_dagster.settings.sources import SOURCES
 from sparkify_dagster.warehouse.admin.roles import Roles, role_statements
 from sparkify_dagster.warehouse.privacy.forget_user import forget_user
@@ -119,15 +120,15 @@ def test_what_the_platform_composes_is_redshift_sql(
     next_day = FIRST + timedelta(1)
     folder_lake.put_events(next_day, event(next_day), event(next_day, level="odd"), name="more")
     platform.load("staging_events", days=None, reload=True, run_id="test")
-    platform.load("staging_events", days=(FIRST, next_day), reload=False, run_id="test")
+    platform.load("staging_events", days=DayRange(FIRST, next_day), reload=False, run_id="test")
     folder_lake.put_events(next_day, event(next_day), name="more")
     bring_up_to_date(platform)
-    platform.refresh("songplays", days=(FIRST, FIRST), recompute=True)
+    platform.refresh("songplays", days=DayRange(FIRST, FIRST), recompute=True)
     forget_user(platform, 1, run_id="test")
     platform.load("staging_events", days=None, reload=True, run_id="test")
     for check in platform.catalogue.checks:
         platform.run_check(check)
-        platform.run_check(check, (FIRST, next_day))
+        platform.run_check(check, DayRange(FIRST, next_day))
     platform.status()
     # What is DuckDB's own way in for rows, and its own DDL, has its counterpart among COPY and
     # `Table.ddl` above.

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from sparkify_dagster.defs.partitions import DayRange
 from sparkify_dagster.settings import load_settings
+from sparkify_dagster.settings.days import DayRange
 from sparkify_dagster.simulate import Simulation, write_lake
 from sparkify_dagster.warehouse import Platform, open_platform
 from sparkify_dagster_tests.fixtures_cli import Project, project_in

@@ -1,43 +1,20 @@
-"""Days: the one daily partitions definition, and what counts as a day or a range of days.
+"""The days of the platform as Dagster partitions, and ranges of days as tags of a run.
 
 Dagster does not validate the tags of a range run (a reversed range "succeeds"), so every range goes
-through here before it is launched. Which rows belong to a day is the warehouse's business.
+through `settings.days.check_range` before it is launched.
 """
 
-from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Sequence
+from datetime import date, timedelta
 from functools import lru_cache
-from typing import NamedTuple
 
 import dagster as dg
 
-from sparkify_dagster.errors import SparkifyError
+from sparkify_dagster.settings.days import DayRange
 from sparkify_dagster.settings.sections import PartitionSettings
 
 RANGE_START_TAG = "dagster/asset_partition_range_start"
 RANGE_END_TAG = "dagster/asset_partition_range_end"
-
-
-class DayError(SparkifyError):
-    """A day or a range of days that the platform does not have."""
-
-
-class DayRange(NamedTuple):
-    """All days from `first` to `last`, both included; a pair wherever the warehouse wants one."""
-
-    first: date
-    last: date
-
-    def days(self) -> Iterator[date]:
-        for n in range((self.last - self.first).days + 1):
-            yield self.first + timedelta(n)
-
-    def tags(self) -> dict[str, str]:
-        """What makes one Dagster run load the whole range."""
-        return {RANGE_START_TAG: self.first.isoformat(), RANGE_END_TAG: self.last.isoformat()}
-
-    def __str__(self) -> str:
-        return f"{self.first} to {self.last}" if self.first != self.last else str(self.first)
 
 
 @lru_cache(maxsize=8)
@@ -55,59 +32,11 @@ def daily_partitions(settings: PartitionSettings) -> dg.DailyPartitionsDefinitio
     )
 
 
-def all_days(settings: PartitionSettings) -> DayRange:
-    """Every day of the platform: from the first configured day to the last one, or to today.
-
-    Raises:
-        DayError: if the first day is still to come.
-    """
-    last = min(settings.last_day or _today(), _today())
-    if settings.first_day > last:
-        raise DayError(
-            f"There is no day to load yet: [PARTITIONS] FIRST_DAY = {settings.first_day} is in the"
-            " future. Set an earlier one in dwh.cfg."
-        )
-    return DayRange(settings.first_day, last)
-
-
-def parse_day(text: str) -> date:
-    """A day as YYYY-MM-DD.
-
-    Raises:
-        DayError: if the text is anything else.
-    """
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        day = None
-    if day is None or day.isoformat() != text:
-        raise DayError(f"'{text}' is not a day: write YYYY-MM-DD, such as 2018-11-30.")
-    return day
-
-
-def check_range(first: date, last: date, settings: PartitionSettings) -> DayRange:
-    """The range, if every day of it is a day of the platform.
-
-    Raises:
-        DayError: if it is reversed, or leaves the platform's days.
-    """
-    valid = all_days(settings)
-    if first > last:
-        raise DayError(f"The range is reversed: {first} is after {last}. Swap the two days.")
-    outside = [day for day in (first, last) if not valid.first <= day <= valid.last]
-    if outside:
-        names = " and ".join(str(day) for day in dict.fromkeys(outside))
-        raise DayError(
-            f"Outside the platform's days: {names}. They are {valid}; dwh.cfg sets them with"
-            " [PARTITIONS] FIRST_DAY and LAST_DAY."
-        )
-    return DayRange(first, last)
+def range_tags(days: DayRange) -> dict[str, str]:
+    """The tags that make one Dagster run load the whole range."""
+    return {RANGE_START_TAG: days.first.isoformat(), RANGE_END_TAG: days.last.isoformat()}
 
 
 def range_of_keys(keys: Sequence[str]) -> DayRange:
     """The range that a run's partition keys span; Dagster gives them in order, without gaps."""
     return DayRange(date.fromisoformat(keys[0]), date.fromisoformat(keys[-1]))
-
-
-def _today() -> date:
-    return datetime.now(UTC).date()

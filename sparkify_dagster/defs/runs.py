@@ -26,7 +26,7 @@ from sparkify_dagster.warehouse.run_events import (
 if TYPE_CHECKING:
     import dagster as dg
 
-    from sparkify_dagster.defs.partitions import DayRange
+    from sparkify_dagster.settings.days import DayRange
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,8 @@ def materialize(
         process_tag,
     )
     from sparkify_dagster.defs.jobs import LOAD_LAKE
-    from sparkify_dagster.defs.partitions import check_range
+    from sparkify_dagster.defs.partitions import range_tags
+    from sparkify_dagster.settings.days import check_range
 
     chosen = _chosen(platform, tables)
     days = check_range(*days, platform.settings.partitions)
@@ -131,7 +132,7 @@ def materialize(
             instance=instance,
             asset_selection=[dg.AssetKey(table) for table in chosen] if tables else None,
             run_config=_run_config(platform, chosen, reload=reload, full=full),
-            tags={**days.tags(), PROCESS_TAG: process_tag()},
+            tags={**range_tags(days), PROCESS_TAG: process_tag()},
             raise_on_error=False,
         )
     failures = journal.failures

@@ -10,10 +10,11 @@ from datetime import UTC, date, timedelta
 import dagster as dg
 
 from sparkify_dagster.defs.jobs import CHECKS, LOAD_LAKE
-from sparkify_dagster.defs.partitions import DayError, DayRange, all_days, check_range
+from sparkify_dagster.defs.partitions import range_tags
 from sparkify_dagster.defs.run_config import only_new
 from sparkify_dagster.defs.sensors.arrivals import TickError, impatient
 from sparkify_dagster.errors import SparkifyError
+from sparkify_dagster.settings.days import DayError, DayRange, all_days, check_range
 from sparkify_dagster.warehouse import Platform, WarehouseBusyError
 from sparkify_dagster.warehouse.due_ranges import ranges_to_run
 
@@ -67,9 +68,7 @@ def reconciliation(platform: Platform) -> dg.ScheduleDefinition:
             night = _night(context)
             return [
                 _load(platform, days, f"{RECONCILIATION}-{night}-{days}")
-                for days in (
-                    DayRange(*pair) for pair in ranges_to_run(platform, status, full=False)
-                )
+                for days in ranges_to_run(platform, status, full=False)
             ]
         raise TickError(problem)  # outside of `except`: its cause may hold secrets
 
@@ -129,7 +128,9 @@ def _schedule(
 def _load(platform: Platform, days: DayRange, run_key: str) -> dg.RunRequest:
     catalogue = platform.catalogue
     tables = (*catalogue.sources, *catalogue.transforms)
-    return dg.RunRequest(run_key=run_key, tags=days.tags(), run_config=only_new(catalogue, tables))
+    return dg.RunRequest(
+        run_key=run_key, tags=range_tags(days), run_config=only_new(catalogue, tables)
+    )
 
 
 def _night(context: dg.ScheduleEvaluationContext) -> date:

@@ -7,7 +7,7 @@ transaction. What a statement says lives in the SQL files, how an engine runs it
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import TYPE_CHECKING, TypeVar
 
 from sparkify_dagster.catalogue.catalogue import Catalogue, read_catalogue
@@ -17,6 +17,7 @@ from sparkify_dagster.engines.base import Notify, Session, Warehouse, silent
 from sparkify_dagster.engines.open import open_warehouse
 from sparkify_dagster.lake import Lake, LakeFile, open_lake
 from sparkify_dagster.settings import Settings
+from sparkify_dagster.settings.days import DayRange, configured_days
 from sparkify_dagster.warehouse.admin.create_tables import prepare, standing_names
 from sparkify_dagster.warehouse.checks.lake_checks import hold_against_ledger
 from sparkify_dagster.warehouse.checks.run_checks import audit, refuse_failed, run_check, warn_about
@@ -25,9 +26,7 @@ from sparkify_dagster.warehouse.load.load_files import Load, Loaded, load_files
 from sparkify_dagster.warehouse.privacy.personal import forgotten_ids
 from sparkify_dagster.warehouse.refresh.apply_transforms import Dependents
 from sparkify_dagster.warehouse.refresh.refresh_table import (
-    Days,
     Refresher,
-    days_between,
     preview,
     read_state,
     rows_by_day,
@@ -61,17 +60,15 @@ class Platform:
         s3 = self.settings.s3
         return open_lake(self.lake_uri(table), region=s3.region, endpoint_url=s3.endpoint_url)
 
-    def partitions(self) -> Days:
+    def partitions(self) -> DayRange:
         """The first and the last day of the platform: the configured ones, up to today (UTC)."""
-        partitions = self.settings.partitions
-        today = datetime.now(UTC).date()
-        return partitions.first_day, min(partitions.last_day or today, today)
+        return configured_days(self.settings.partitions)
 
     def load(
         self,
         table: str,
         *,
-        days: Days | None,
+        days: DayRange | None,
         reload: bool,
         run_id: str,
         notify: Notify = silent,
@@ -109,7 +106,7 @@ class Platform:
         self,
         table: str,
         *,
-        days: Days | None = None,
+        days: DayRange | None = None,
         recompute: bool = False,
         full: bool = False,
         run_id: str = "",
@@ -145,7 +142,7 @@ class Platform:
         source = self.catalogue.sources.get(check.table)
         return source is not None and check in lake_checks(source)
 
-    def run_check(self, check: Check, days: Days | None = None) -> CheckOutcome:
+    def run_check(self, check: Check, days: DayRange | None = None) -> CheckOutcome:
         """Run one check alone, over the whole table or some days."""
         with self.warehouse.read(silent) as session:
             if not self.compares_lake(check):
@@ -212,7 +209,7 @@ class Platform:
         table: str,
         listing: list[LakeFile],
         versions: dict[str, ledger.Version],
-        days: Days | None,
+        days: DayRange | None,
         *,
         reload: bool,
     ) -> ledger.LoadPlan:
@@ -230,7 +227,7 @@ class Platform:
         table: str,
         listing: list[LakeFile],
         versions: dict[str, ledger.Version],
-        days: Days | None,
+        days: DayRange | None,
     ) -> tuple[CheckOutcome, ...]:
         source = self.catalogue.sources[table]
         return hold_against_ledger(
@@ -243,11 +240,11 @@ class Platform:
         table: str,
         outcomes: tuple[CheckOutcome, ...],
         changed: set[date],
-        days: Days | None,
+        days: DayRange | None,
     ) -> tuple[CheckOutcome, ...]:
         """The outcomes, with warnings about days that were asked for and did not change."""
         asked = days if self.catalogue.is_daily(table) else None
-        if outcomes and (asked is None or changed.issuperset(days_between(asked))):
+        if outcomes and (asked is None or changed.issuperset(asked.days())):
             return outcomes
         return warn_about(session, self._checks_of_rows(table), outcomes, asked)
 
@@ -290,11 +287,11 @@ class Platform:
         plan: ledger.LoadPlan,
         loaded: Loaded,
         outcomes: tuple[CheckOutcome, ...],
-        days: Days | None,
+        days: DayRange | None,
     ) -> LoadReport:
         files = tuple(report for _, report in loaded.reports)
         touched = sorted({file.day for file in files if file.day})
-        span = days or ((touched[0], touched[-1]) if touched else None)
+        span = days or (DayRange(touched[0], touched[-1]) if touched else None)
         daily = self.catalogue.is_daily(table)
         return LoadReport(
             table=table,
@@ -311,7 +308,7 @@ class Platform:
             outcomes=outcomes,
             sql=self.catalogue.sql_of(table),
             preview=preview(
-                session, self.catalogue, table, touched[-1] if touched else span and span[1]
+                session, self.catalogue, table, touched[-1] if touched else span and span.last
             ),
             seconds=0.0,
         )

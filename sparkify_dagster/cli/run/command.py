@@ -18,8 +18,8 @@ from sparkify_dagster.warehouse.due_ranges import ranges_to_run
 if TYPE_CHECKING:
     from sparkify_dagster.cli.run.grouped_lines import Fold
     from sparkify_dagster.defs.runs import RunResult
+    from sparkify_dagster.settings.days import DayRange
     from sparkify_dagster.warehouse import Platform
-    from sparkify_dagster.warehouse.refresh.refresh_table import Days
     from sparkify_dagster.warehouse.reports import LakeStatus
 
 
@@ -109,7 +109,7 @@ def _say_nothing_new(platform: "Platform", status: "LakeStatus") -> None:
 
 def _materialize(
     platform: "Platform",
-    ranges: "Sequence[Days]",
+    ranges: "Sequence[DayRange]",
     tables: tuple[str, ...] | None,
     fold: "Fold",
     *,
@@ -122,8 +122,8 @@ def _materialize(
     gc.set_threshold(50_000, 20, 50)
     from sparkify_dagster.cli.run.watching import watch
     from sparkify_dagster.defs.instance.home import open_instance
-    from sparkify_dagster.defs.partitions import DayRange, check_range
     from sparkify_dagster.defs.runs import materialize
+    from sparkify_dagster.settings.days import DayRange, check_range
 
     settings = platform.settings
     checked: list[DayRange] = [check_range(*days, settings.partitions) for days in ranges]

@@ -8,9 +8,9 @@ from difflib import get_close_matches
 import click
 
 from sparkify_dagster.errors import SparkifyError
+from sparkify_dagster.settings.days import DayRange
 from sparkify_dagster.warehouse import Platform
 from sparkify_dagster.warehouse.due_ranges import days_with_files
-from sparkify_dagster.warehouse.refresh.refresh_table import Days
 from sparkify_dagster.warehouse.reports import LakeStatus
 
 
@@ -42,13 +42,13 @@ def chosen_tables(platform: Platform, select: str | None) -> tuple[str, ...] | N
     return tuple(dict.fromkeys(names))
 
 
-def named_range(platform: Platform, first: str | None, last: str | None) -> Days:
+def named_range(platform: Platform, first: str | None, last: str | None) -> DayRange:
     """`--from` and `--to`; without one of them, the first or the last day with a log file.
 
     Raises:
         SparkifyError: if an end is not a day of the platform, or the range is reversed.
     """
-    from sparkify_dagster.defs.partitions import check_range, parse_day
+    from sparkify_dagster.settings.days import check_range, parse_day
 
     begin, end = (parse_day(text) if text is not None else None for text in (first, last))
     for day in (begin, end):

@@ -13,10 +13,11 @@ import dagster as dg
 from sparkify_dagster.catalogue.check import Check
 from sparkify_dagster.defs.assets import metadata
 from sparkify_dagster.defs.checks import check_events
-from sparkify_dagster.defs.partitions import DayRange, all_days, range_of_keys
+from sparkify_dagster.defs.partitions import range_of_keys
 from sparkify_dagster.defs.resources import RunContext, run_context
 from sparkify_dagster.engines.base import Notify
 from sparkify_dagster.errors import SparkifyError
+from sparkify_dagster.settings.days import DayRange, all_days
 from sparkify_dagster.warehouse import AuditFailedError
 from sparkify_dagster.warehouse.reports import RefreshReport
 from sparkify_dagster.warehouse.run_events import Checked, Failed, Finished, Noted, Report, Started
@@ -190,7 +191,7 @@ def _days(context: dg.AssetExecutionContext, report: Report) -> list[date]:
 def _valid_days(run: RunContext, report: Report) -> list[date]:
     """The days of a report that are partitions: the configured days may have become fewer."""
     valid = all_days(run.platform.settings.partitions)
-    return sorted(day for day in report.rows_by_day if valid.first <= day <= valid.last)
+    return sorted(day for day in report.rows_by_day if valid.holds(day))
 
 
 def _also(report: Report) -> tuple[RefreshReport, ...]:

@@ -15,6 +15,7 @@ from typing import TypeVar
 from sparkify_dagster.engines.open import open_warehouse
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.lake import LakeFile
+from sparkify_dagster.settings.days import DayRange
 from sparkify_dagster.settings.sources import Source
 from sparkify_dagster.warehouse import Platform
 from sparkify_dagster.warehouse.load import ledger
@@ -83,7 +84,7 @@ def _plan(
     source: Source,
     listing: Sequence[LakeFile],
     etags: Mapping[str, str],
-    partitions: tuple[date, date],
+    partitions: DayRange,
 ) -> ledger.LoadPlan:
     """The plan of a load; only what differs is looked at closely, or 100,000 files take long."""
     different = [file for file in listing if etags.get(file.key) != file.etag]
@@ -154,8 +155,8 @@ def _files(count: int) -> str:
 
 def _newest_day(platform: Platform) -> date | None:
     """The newest day that is loaded; None where none is."""
-    first, last = platform.partitions()
+    valid = platform.partitions()
     dated = [name for name, source in platform.catalogue.sources.items() if source.dated]
     versions, _ = platform.recorded(dated, ledger.current_versions)
     days = (version.day for files in versions.values() for version in files.values())
-    return max((day for day in days if day and first <= day <= last), default=None)
+    return max((day for day in days if day and valid.holds(day)), default=None)

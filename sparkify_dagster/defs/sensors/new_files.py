@@ -16,7 +16,6 @@ from sparkify_dagster.catalogue.catalogue import ANALYTICS
 from sparkify_dagster.defs.assets.report import REPORT
 from sparkify_dagster.defs.instance.process_identity import close_dead_runs
 from sparkify_dagster.defs.jobs import LOAD_LAKE
-from sparkify_dagster.defs.partitions import check_range
 from sparkify_dagster.defs.run_config import only_new
 from sparkify_dagster.defs.sensors import arrivals, tick_messages
 from sparkify_dagster.defs.sensors.arrivals import (
@@ -28,6 +27,7 @@ from sparkify_dagster.defs.sensors.arrivals import (
 from sparkify_dagster.defs.sensors.run_requests import Decision, History, Request, decide
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.lake import LakeFile
+from sparkify_dagster.settings.days import check_range
 from sparkify_dagster.warehouse import Platform, WarehouseBusyError
 
 _SAID_LENGTH = 300

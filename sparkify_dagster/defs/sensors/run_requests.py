@@ -11,8 +11,9 @@ from datetime import date, timedelta
 import dagster as dg
 
 from sparkify_dagster.defs.jobs import LOAD_LAKE, STAGING
-from sparkify_dagster.defs.partitions import RANGE_END_TAG, RANGE_START_TAG, DayRange
+from sparkify_dagster.defs.partitions import RANGE_END_TAG, RANGE_START_TAG, range_tags
 from sparkify_dagster.defs.sensors.arrivals import mark
+from sparkify_dagster.settings.days import DayRange
 from sparkify_dagster.settings.sections import SensorSettings
 
 SENSOR_TAG = "sparkify/sensor"
@@ -74,7 +75,7 @@ class Request:
 
     def tags(self, sensor: str) -> dict[str, str]:
         return {
-            **self.days.tags(),
+            **range_tags(self.days),
             SENSOR_TAG: sensor,
             CONTENT_TAG: self.content,
             ATTEMPT_TAG: str(self.attempt),
@@ -122,10 +123,9 @@ class History:
         filters = dg.RunsFilter(tags=tags, statuses=list(_FINISHED))
         return self._instance.get_runs_count(filters) + 1
 
-    def unrepaired(self, partitions: tuple[date, date]) -> dict[Day, str]:
+    def unrepaired(self, partitions: DayRange) -> dict[Day, str]:
         """What was asked for in vain since the sensor's last success, of the days that exist."""
-        first, last = partitions
-        return {d: text for d, text in self._failed.items() if d is None or first <= d <= last}
+        return {d: text for d, text in self._failed.items() if d is None or partitions.holds(d)}
 
     def of(self, day: Day, content: str) -> Attempt:
         return self.attempts.get((day, content), Attempt())

@@ -8,6 +8,7 @@ from sparkify_dagster.catalogue.check import Check
 from sparkify_dagster.catalogue.lake_checks import lake_checks
 from sparkify_dagster.engines.rows import Rows
 from sparkify_dagster.lake import LakeFile
+from sparkify_dagster.settings.days import DayRange
 from sparkify_dagster.settings.sources import Source
 from sparkify_dagster.warehouse.checks.run_checks import SAMPLE_ROWS
 from sparkify_dagster.warehouse.load.ledger import Version, plan_load
@@ -19,8 +20,8 @@ def hold_against_ledger(
     listing: Sequence[LakeFile],
     versions: Mapping[str, Version],
     *,
-    days: tuple[date, date] | None,
-    partitions: tuple[date, date],
+    days: DayRange | None,
+    partitions: DayRange,
 ) -> tuple[CheckOutcome, ...]:
     """The outcomes of `lake_checks` for a listing and the ledger's current versions."""
     plan = plan_load(source, listing, versions, days=days, partitions=partitions, reload=False)

@@ -12,6 +12,7 @@ from sparkify_dagster.catalogue.sql_files import incremental, whole
 from sparkify_dagster.engines.base import Session
 from sparkify_dagster.engines.rows import Rows
 from sparkify_dagster.errors import SparkifyError
+from sparkify_dagster.settings.days import DayRange
 from sparkify_dagster.warehouse.privacy.personal import masked
 from sparkify_dagster.warehouse.reports import CheckOutcome
 
@@ -39,14 +40,14 @@ def run_check(
     check: Check,
     *,
     changed_only: bool = False,
-    days: tuple[date, date] | None = None,
+    days: DayRange | None = None,
 ) -> CheckOutcome:
     """Run one check over a whole table, over what the transaction changed, or over some days."""
     sql = incremental(check.sql) if changed_only else whole(check.sql)
     params: dict[str, date] = {}
     if days is not None and check.by_day:
         sql = f"SELECT * FROM (\n{sql}\n) AS offending WHERE log_date BETWEEN :first AND :last"
-        params = {"first": days[0], "last": days[1]}
+        params = {"first": days.first, "last": days.last}
     sample = masked(session.rows(sql, params, limit=SAMPLE_ROWS + 1), check.personal)
     if not sample.rows:
         return CheckOutcome(check, 0, {}, sample)
@@ -79,7 +80,7 @@ def warn_about(
     session: Session,
     checks: Iterable[Check],
     outcomes: tuple[CheckOutcome, ...],
-    days: tuple[date, date] | None,
+    days: DayRange | None,
 ) -> tuple[CheckOutcome, ...]:
     """Run the warnings over what was asked for, beyond what the transaction changed.
 

@@ -12,6 +12,7 @@ from typing import NamedTuple, cast
 from sparkify_dagster.catalogue.sql_files import SQL_FOLDER, read_script
 from sparkify_dagster.engines.base import Session, StagedFile
 from sparkify_dagster.lake import LakeFile
+from sparkify_dagster.settings.days import DayRange
 from sparkify_dagster.settings.sources import Source
 from sparkify_dagster.warehouse.reports import FileReport
 
@@ -77,8 +78,8 @@ def plan_load(
     listing: Sequence[LakeFile],
     versions: Mapping[str, Version],
     *,
-    days: tuple[date, date] | None,
-    partitions: tuple[date, date],
+    days: DayRange | None,
+    partitions: DayRange,
     reload: bool,
 ) -> LoadPlan:
     """Compare a listing with the ledger.
@@ -93,7 +94,7 @@ def plan_load(
         day = version.day if version else source.day_of(file.key)
         if version is None and not (day or source.owns(file.key)):
             strange.append(file.key)
-        elif day is not None and not partitions[0] <= day <= partitions[1]:
+        elif day is not None and not partitions.holds(day):
             outside.append(file.key)
         elif not _within(day, days):
             continue
@@ -157,5 +158,5 @@ def mark_stale(session: Session, tables: Iterable[str]) -> None:
         session.execute(statement("mark stale"), {"table_name": table})
 
 
-def _within(day: date | None, days: tuple[date, date] | None) -> bool:
-    return day is None or days is None or days[0] <= day <= days[1]
+def _within(day: date | None, days: DayRange | None) -> bool:
+    return day is None or days is None or days.holds(day)

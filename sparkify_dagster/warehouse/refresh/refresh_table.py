@@ -5,11 +5,12 @@ What a change means for a table is said in its transform; committing is the call
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 
 from sparkify_dagster.catalogue.catalogue import Catalogue
 from sparkify_dagster.engines.base import Session, Warehouse
 from sparkify_dagster.engines.rows import Rows
+from sparkify_dagster.settings.days import DayRange
 from sparkify_dagster.warehouse.admin import create_tables
 from sparkify_dagster.warehouse.checks.run_checks import audit
 from sparkify_dagster.warehouse.load import ledger
@@ -20,7 +21,6 @@ from sparkify_dagster.warehouse.refresh.chart_rows import read_chart
 from sparkify_dagster.warehouse.reports import CheckOutcome, RefreshReport
 
 PREVIEW_ROWS = 10
-Days = tuple[date, date]
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Refresher:
         self._warehouse = warehouse
         self._catalogue = catalogue
 
-    def refresh(self, table: str, *, force: Days | None, full: bool) -> RefreshReport:
+    def refresh(self, table: str, *, force: DayRange | None, full: bool) -> RefreshReport:
         """Rebuild the changed part of a table, or all of it; tables it refers to come first.
 
         `force` are days of a daily table to rebuild even if nothing changed there.
@@ -73,7 +73,7 @@ class Refresher:
         return replace(report, also_refreshed=tuple(also))
 
     def _make(
-        self, table: str, built: frozenset[str], force: Days | None, *, full: bool
+        self, table: str, built: frozenset[str], force: DayRange | None, *, full: bool
     ) -> RefreshReport:
         session, transform = self._session, self._catalogue.transforms[table]
         if table not in built:
@@ -86,7 +86,7 @@ class Refresher:
             dependents.forget()
         else:
             if force and daily:
-                apply_transforms.add_pending_days(session, transform, days_between(force))
+                apply_transforms.add_pending_days(session, transform, list(force.days()))
             dependents.note()
             session.analyze_keys(transform.pending)
         written = apply_transforms.apply(session, transform, full=full)
@@ -112,7 +112,7 @@ class Refresher:
             counted = session.fetch(f"SELECT log_date, COUNT(*) FROM {table} GROUP BY log_date")
             by_day = {day: int(str(n)) for day, n in counted if isinstance(day, date)}
         elif days:
-            counts = rows_by_day(session, table, (days[0], days[-1]))
+            counts = rows_by_day(session, table, DayRange(days[0], days[-1]))
             by_day = {day: counts[day] for day in days}
         return RefreshReport(
             table=table,
@@ -131,19 +131,15 @@ class Refresher:
         )
 
 
-def rows_by_day(session: Session, table: str, days: Days) -> dict[date, int]:
+def rows_by_day(session: Session, table: str, days: DayRange) -> dict[date, int]:
     """The rows of a daily table in a range, 0 for a day without any."""
     counted = session.fetch(
         f"SELECT log_date, COUNT(*) FROM {table} "
         "WHERE log_date BETWEEN :first AND :last GROUP BY log_date",
-        {"first": days[0], "last": days[1]},
+        {"first": days.first, "last": days.last},
     )
-    rows = dict.fromkeys(days_between(days), 0)
+    rows = dict.fromkeys(days.days(), 0)
     return rows | {day: int(str(n)) for day, n in counted if isinstance(day, date)}
-
-
-def days_between(days: Days) -> list[date]:
-    return [days[0] + timedelta(n) for n in range((days[1] - days[0]).days + 1)]
 
 
 def preview(session: Session, catalogue: Catalogue, table: str, day: date | None) -> Rows:
