@@ -101,6 +101,11 @@ class Catalogue:
     def checks_of(self, table: str) -> tuple[Check, ...]:
         return tuple(check for check in self.checks if check.table == table)
 
+    def compares_lake(self, check: Check) -> bool:
+        """Whether a check compares the lake's listing with the ledger, rather than rows."""
+        source = self.sources.get(check.table)
+        return source is not None and check in lake_checks(source)
+
     def rules_of(self, table: str) -> LineRules:
         return LineRules(self.tables[table], self.sources[table].epoch_times)
 

@@ -18,9 +18,9 @@ class Severity(StrEnum):
 class Check:
     """One rule about one table; its SQL selects the rows that break the rule.
 
-    A check of error severity blocks: it runs inside the transaction that writes the table and
-    rolls it back. `by_day` says that the offending rows carry `log_date`, so that results are
-    shown day by day. Values of `personal` columns are masked in what is shown.
+    A check of error severity blocks, unless it `publishes`: it runs inside the transaction that
+    writes the table and rolls it back. `by_day` says that the offending rows carry `log_date`, so
+    that results are shown day by day. Values of `personal` columns are masked in what is shown.
     """
 
     name: str
@@ -30,7 +30,8 @@ class Check:
     by_day: bool
     sql: str
     personal: frozenset[str] = frozenset()
+    publishes: bool = False
 
     @property
     def blocking(self) -> bool:
-        return self.severity is Severity.ERROR
+        return self.severity is Severity.ERROR and not self.publishes

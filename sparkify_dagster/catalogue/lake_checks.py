@@ -8,16 +8,17 @@ from sparkify_dagster.settings.sources import Source
 
 LEDGER_CURRENT = "ledger_current"
 NO_FILES_GONE = "no_files_gone"
+NOTHING_HELD_BACK = "nothing_held_back"
 
 
 def lake_checks(source: Source) -> tuple[Check, ...]:
-    """The two checks of one source; their `sql` says what is compared, for people."""
+    """The three checks of one source; their `sql` says what is compared, for people."""
     compared = f"-- the listing of {source.name} against load_files"
     return (
         Check(
             LEDGER_CURRENT,
             source.table,
-            "Every file of the lake is in the ledger with its current etag.",
+            "Every file of the lake is in the ledger with its current etag, or held back.",
             Severity.ERROR,
             source.dated,
             compared,
@@ -29,5 +30,15 @@ def lake_checks(source: Source) -> tuple[Check, ...]:
             Severity.WARN,
             source.dated,
             compared,
+        ),
+        Check(
+            NOTHING_HELD_BACK,
+            source.table,
+            "No file is held back. One that cannot be loaded holds back its day, which keeps the"
+            " rows that it had; without a day, itself. All others are loaded.",
+            Severity.ERROR,
+            source.dated,
+            f"-- the listing of {source.name} against held_back",
+            publishes=True,
         ),
     )

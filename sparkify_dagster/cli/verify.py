@@ -131,9 +131,9 @@ def _chosen(folder: "Folder", tables: Sequence[str]) -> dict[str, Path]:
 
 def _say_what_is_behind(platform: "Platform", failed: Sequence[str]) -> None:
     """Tables that a run has still to bring up to date may well differ."""
-    from sparkify_dagster.warehouse.load import ledger
+    from sparkify_dagster.warehouse.status import tables_behind
 
-    _, pending = platform.recorded((), ledger.current_versions, note)
+    pending = tables_behind(platform, note)
     if behind := [name for name in failed if name in pending]:
         click.echo(
             f"{Mark.WARN.shown} behind what was loaded: {listed(behind)}; `sparkify run` brings"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.warehouse import Platform
-from sparkify_dagster.warehouse.reports import CheckOutcome
+from sparkify_dagster.warehouse.reports import CheckOutcome, HeldBack, LoadReport
 from sparkify_dagster.warehouse.run_events import (
     Checked,
     Event,
@@ -44,6 +44,12 @@ class RunResult:
     def ok(self) -> bool:
         """Everything succeeded, and no check of error severity failed."""
         return self.success and not any(outcome.failed_hard for outcome in self.outcomes)
+
+    @property
+    def held_back(self) -> tuple[HeldBack, ...]:
+        """The files that could not be loaded; everything else was."""
+        loads = (report for report in self.reports.values() if isinstance(report, LoadReport))
+        return tuple(held for load in loads for held in load.held_back)
 
     @property
     def message(self) -> str | None:

@@ -44,6 +44,10 @@ class WarehouseBusyError(WarehouseError):
     """Another process held the warehouse for longer than the configured time."""
 
 
+class CopyRefusedError(WarehouseError):
+    """The warehouse cannot copy a file itself; the transaction is lost, and nothing was changed."""
+
+
 @dataclass(frozen=True)
 class StagedFile:
     """A file while it is being staged: its key, and the day that its rows carry."""
@@ -142,6 +146,9 @@ class Session(ABC):
 
         Those that are left out are ours to read: all of them where an engine cannot do that, or
         where it does not pay; and a file with something in it that only the line rules can judge.
+
+        Raises:
+            CopyRefusedError: if the engine refused a file; the transaction is of no more use.
         """
         yield from ()
 

@@ -5,9 +5,11 @@ Only the choice between the two lives here.
 
 from __future__ import annotations
 
-from sparkify_dagster.lake.base import Chunk, Lake, LakeError, LakeFile
+from sparkify_dagster.lake.base import ChangedError, Chunk, FileError, Lake, LakeError, LakeFile
 
-__all__ = ["Chunk", "Lake", "LakeError", "LakeFile", "open_lake"]
+__all__ = [
+    "ChangedError", "Chunk", "FileError", "Lake", "LakeError", "LakeFile", "open_lake",
+]  # fmt: skip
 
 
 def open_lake(uri: str, *, region: str, endpoint_url: str | None) -> Lake:

@@ -28,6 +28,25 @@ class LakeError(SparkifyError):
     """The lake or one of its files cannot be read; the message says which, why and what to do."""
 
 
+class FileError(LakeError):
+    """One file cannot be read whole as it was listed; the others of its lake can be.
+
+    `cause` says why without naming the file, `cure` what to do; the message names the file.
+    """
+
+    def __init__(self, url: str, cause: str, cure: str) -> None:
+        super().__init__(f"{url}: {cause}; {cure}")
+        self.cause = cause
+        self.cure = cure
+
+
+class ChangedError(FileError):
+    """The file is no longer the version that was listed."""
+
+    def __init__(self, url: str, cause: str = "changed while it was being read") -> None:
+        super().__init__(url, cause, "run again once it is no longer being written")
+
+
 @dataclass(frozen=True, slots=True)
 class LakeFile:
     """One version of one file; ``key`` is relative to the lake's prefix, with ``/`` separators."""
@@ -40,11 +59,15 @@ class LakeFile:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """The next piece of one file's decoded content; exactly one chunk of a file is its last."""
+    """The next piece of one file's decoded content; exactly one chunk of a file is its last.
+
+    With an `error` the file ends there without having been read whole: what came of it is void.
+    """
 
     file: LakeFile
     data: bytes
     last: bool
+    error: FileError | None = None
 
 
 class Chunks(Protocol):
@@ -54,7 +77,7 @@ class Chunks(Protocol):
         """The chunks themselves."""
 
     def __next__(self) -> Chunk:
-        """The next one; a file that cannot be read whole as listed raises LakeError."""
+        """The next one. LakeError where the lake as a whole does not answer."""
 
     def close(self) -> None:
         """Stop the fetching and leave no thread behind.
@@ -88,8 +111,3 @@ def is_data_key(key: str) -> bool:
     if key.endswith(UNFINISHED):
         return False
     return not any(name.startswith((".", "_")) for name in key.split("/"))
-
-
-def changed(url: str) -> LakeError:
-    """The error for a file that is no longer the version that was listed."""
-    return LakeError(f"{url} changed while it was being read; run again")

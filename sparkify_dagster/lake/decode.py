@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING
 
-from sparkify_dagster.lake.base import CHUNK_BYTES, LakeError
+from sparkify_dagster.lake.base import CHUNK_BYTES, FileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,8 +39,8 @@ class Gunzip:
             try:
                 data = self._member.decompress(raw, CHUNK_BYTES)
             except zlib.error:
-                raise LakeError(
-                    f"{self._url}: the gzip data is damaged; upload the file again"
+                raise FileError(
+                    self._url, "the gzip data is damaged", "upload the file again"
                 ) from None
             if data:
                 yield data
@@ -51,4 +51,4 @@ class Gunzip:
     def finish(self) -> None:
         """Refuse a file that ends in the middle of a member."""
         if self._inside:
-            raise LakeError(f"{self._url}: the gzip data ends early; upload the file again")
+            raise FileError(self._url, "the gzip data ends early", "upload the file again")

@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from sparkify_dagster.lake import prefetch
-from sparkify_dagster.lake.base import BUDGET_BYTES, LakeError, LakeFile, changed, is_data_key
+from sparkify_dagster.lake.base import (
+    BUDGET_BYTES,
+    ChangedError,
+    FileError,
+    LakeError,
+    LakeFile,
+    is_data_key,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -144,17 +151,17 @@ class FileFetcher:
         self._stop = threading.Event()
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="lake")
 
-    def submit(self, block: prefetch.Block) -> Future[list[bytes]]:
+    def submit(self, block: prefetch.Block) -> Future[list[prefetch.Fetched]]:
         return self._pool.submit(self._fetch, block)
 
     def close(self) -> None:
         self._stop.set()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _fetch(self, block: prefetch.Block) -> list[bytes]:
+    def _fetch(self, block: prefetch.Block) -> list[prefetch.Fetched]:
         return [b"" if self._stop.is_set() else self._part(part) for part in block]
 
-    def _part(self, part: prefetch.Part) -> bytes:
+    def _part(self, part: prefetch.Part) -> prefetch.Fetched:
         path = os.path.join(self._root, part.file.key)
         try:
             handle = os.open(path, os.O_RDONLY)
@@ -164,13 +171,12 @@ class FileFetcher:
             finally:
                 os.close(handle)
         except FileNotFoundError:
-            raise LakeError(f"{path} vanished while the lake was being read; run again") from None
+            return ChangedError(path, "vanished while the lake was being read")
         except OSError as error:
-            raise LakeError(
-                f"{path} cannot be read ({error.strerror}): check its permissions and its disk"
-            ) from error
+            cause = f"cannot be read ({error.strerror})"
+            return FileError(path, cause, "check its permissions and its disk")
         if len(data) != part.length or _etag(stat) != part.file.etag:
-            raise changed(path)
+            return ChangedError(path)
         return data
 
 

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from sparkify_dagster.lake.base import CHUNK_BYTES, Chunk, LakeFile
+from sparkify_dagster.lake.base import CHUNK_BYTES, Chunk, FileError, LakeFile
 from sparkify_dagster.lake.decode import MAGIC, Gunzip
 
 if TYPE_CHECKING:
@@ -39,6 +39,9 @@ class Part:
 Block = Sequence[Part]
 """What one task fetches: one part of a large file, or several small files."""
 
+Fetched = bytes | FileError
+"""The raw bytes of a part, exactly as long as the part; or why its file cannot be read."""
+
 
 class Fetcher(Protocol):
     """Workers that fetch blocks in the background."""
@@ -47,8 +50,8 @@ class Fetcher(Protocol):
     def ahead(self) -> int:
         """How many blocks may be submitted and not yet consumed."""
 
-    def submit(self, block: Block) -> Future[list[bytes]]:
-        """Fetch the raw bytes of each part, exactly as long as the part."""
+    def submit(self, block: Block) -> Future[list[Fetched]]:
+        """Fetch each part. LakeError where the lake as a whole does not answer."""
 
     def close(self) -> None:
         """Abandon what is not fetched and wait until no worker is left."""
@@ -72,9 +75,9 @@ def blocks(files: Sequence[LakeFile], block_bytes: int, block_files: int) -> Ite
         yield small
 
 
-def fetch(todo: Iterator[Block], fetcher: Fetcher, budget: int) -> Iterator[tuple[Part, bytes]]:
+def fetch(todo: Iterator[Block], fetcher: Fetcher, budget: int) -> Iterator[tuple[Part, Fetched]]:
     """The parts of all blocks in order; at most ``budget`` raw bytes are fetched ahead."""
-    flying: deque[tuple[Block, int, Future[list[bytes]]]] = deque()
+    flying: deque[tuple[Block, int, Future[list[Fetched]]]] = deque()
     used = 0
     block = next(todo, None)
     while block or flying:
@@ -133,16 +136,27 @@ class Reading:
     ) -> Generator[Chunk, None, None]:
         try:
             gunzip: Gunzip | None = None
+            given_up: LakeFile | None = None
             for part, raw in fetch(todo, self._started(), budget):
-                if part.start == 0:
-                    gunzip = Gunzip(url(part.file.key)) if raw.startswith(MAGIC) else None
-                if gunzip is None:
-                    yield Chunk(part.file, raw, part.last)
+                if part.file is given_up:
                     continue
-                for data in gunzip.feed(raw):
-                    yield Chunk(part.file, data, False)
+                try:
+                    if isinstance(raw, FileError):
+                        raise raw
+                    if part.start == 0:
+                        gunzip = Gunzip(url(part.file.key)) if raw.startswith(MAGIC) else None
+                    if gunzip is None:
+                        yield Chunk(part.file, raw, part.last)
+                        continue
+                    for data in gunzip.feed(raw):
+                        yield Chunk(part.file, data, False)
+                    if part.last:
+                        gunzip.finish()
+                except FileError as error:
+                    given_up = part.file
+                    yield Chunk(part.file, b"", True, error)
+                    continue
                 if part.last:
-                    gunzip.finish()
                     yield Chunk(part.file, b"", True)
         finally:
             with self._guard:

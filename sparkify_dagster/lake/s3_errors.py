@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from sparkify_dagster.lake.base import ChangedError, FileError
+
 EXPIRED = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"}
 UNKNOWN_KEY = {"InvalidAccessKeyId", "InvalidClientTokenId", "InvalidToken", "InvalidSecurity"}
 WRONG_REGION = {"PermanentRedirect", "AuthorizationHeaderMalformed", "TemporaryRedirect"}
@@ -82,6 +84,24 @@ def explain(error: Exception, place: Place, url: str, *, listing: bool) -> str:
         or _object(text, status, url)
         or f"{url}: unexpected answer from {place.server}: {_summary(text, status, code)}"
     )
+
+
+def file_error(error: Exception, place: Place, url: str) -> FileError | None:
+    """What is wrong with one object; None where it is the store as a whole that does not answer."""
+    text = str(error)
+    code = _first(r"<Code>(\w+)</Code>", text)
+    status = int(_first(r"status code: (\d+)", text) or 0)
+    if _credentials(code, place, url) or _bucket(code, status, text, place, listing=False):
+        return None
+    if status in {304, 412}:
+        return ChangedError(url)
+    if status == 404:
+        return ChangedError(url, "vanished while the lake was being read")
+    if status in {401, 403} or "InvalidPath" in text:
+        said = explain(error, place, url, listing=False).removeprefix(f"{url}: ")
+        cause, _, cure = said.partition(": ")
+        return FileError(url, cause, cure)
+    return None
 
 
 def _credentials(code: str, place: Place, url: str) -> str:

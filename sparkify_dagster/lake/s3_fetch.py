@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sparkify_dagster.lake.base import LakeError, changed
-from sparkify_dagster.lake.s3_errors import Place, explain
+from sparkify_dagster.lake.base import ChangedError, FileError, LakeError
+from sparkify_dagster.lake.s3_errors import Place, explain, file_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig, S3Store
 
     from sparkify_dagster.lake.base import LakeFile
-    from sparkify_dagster.lake.prefetch import Block, Part
+    from sparkify_dagster.lake.prefetch import Block, Fetched, Part
 
 CONCURRENCY = 32
 STREAM_BYTES = 1 << 20
@@ -91,7 +91,7 @@ class S3Fetcher:
         self._thread.start()
         self._ready.wait()
 
-    def submit(self, block: Block) -> Future[list[bytes]]:
+    def submit(self, block: Block) -> Future[list[Fetched]]:
         return asyncio.run_coroutine_threadsafe(self._fetch(block), self._loop)
 
     def close(self) -> None:
@@ -109,9 +109,15 @@ class S3Fetcher:
         self._ready.set()
         await self._closing.wait()
 
-    async def _fetch(self, block: Block) -> list[bytes]:
+    async def _fetch(self, block: Block) -> list[Fetched]:
         async with self._room:
-            return [await self._part(part) for part in block]
+            return [await self._part_or_error(part) for part in block]
+
+    async def _part_or_error(self, part: Part) -> Fetched:
+        try:
+            return await self._part(part)
+        except FileError as error:
+            return error
 
     async def _part(self, part: Part) -> bytes:
         """A part of the listed version, whole; a body that breaks off is fetched again."""
@@ -123,9 +129,11 @@ class S3Fetcher:
             data = await self._try(part)
             if data is not None and len(data) == part.length:
                 return data
-        raise LakeError(
-            f"{self._url(part.file.key)}: {self._place.server} sent fewer bytes than announced "
-            f"({self._patience.retries + 1} tries); run again later, or upload the file again"
+        raise FileError(
+            self._url(part.file.key),
+            f"{self._place.server} sent fewer bytes than announced "
+            f"({self._patience.retries + 1} tries)",
+            "run again later, or upload the file again",
         )
 
     async def _try(self, part: Part) -> bytes | None:
@@ -178,12 +186,12 @@ class S3Fetcher:
         try:
             meta = await obstore.head_async(self._store, file.key)
         except (obstore.exceptions.BaseError, OSError) as error:
-            problem = explain(error, self._place, self._url(file.key), listing=False)
+            problem = self._problem(error, file)
         else:
             if is_version(file, meta):
                 return
-            problem = str(changed(self._url(file.key)))
-        raise LakeError(problem)
+            problem = ChangedError(self._url(file.key))
+        raise problem
 
     async def _open(self, file: LakeFile, wanted: GetOptions) -> GetResult | None:
         """The answer to a request for the listed version; None if it should not be a range."""
@@ -195,14 +203,20 @@ class S3Fetcher:
             result = await obstore.get_async(self._store, file.key, options=wanted)
             # Not every store obeys If-Match (rclone's does not): what it sent is looked at too.
             if not is_version(file, result.meta):
-                raise changed(self._url(file.key))
+                raise ChangedError(self._url(file.key))
             return result
         except (obstore.exceptions.BaseError, OSError) as error:
             if "non-partial response" in str(error):  # 200 where 206 is due: rclone, lakeFS
                 self._ranges = False
                 return None
-            problem = explain(error, self._place, self._url(file.key), listing=False)
-        raise LakeError(problem)  # outside of `except`: the cause's text may hold an access key id
+            problem = self._problem(error, file)
+        raise problem  # outside of `except`: the cause's text may hold an access key id
+
+    def _problem(self, error: Exception, file: LakeFile) -> LakeError:
+        url = self._url(file.key)
+        return file_error(error, self._place, url) or LakeError(
+            explain(error, self._place, url, listing=False)
+        )
 
 
 class Stream:

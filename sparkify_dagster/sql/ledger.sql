@@ -1,5 +1,6 @@
 -- The platform's own bookkeeping: the ledger of files, the quarantine, and what is still to be done.
 -- `loading` holds the files of the load under way, inside its transaction only.
+-- `held_back` names the files that could not be loaded, and those that wait with them.
 -- `stale` names derived tables whose sources changed; `refreshed` those that were built, and from
 -- which text; `unknown_keys` counts the JSON keys that no column takes.
 -- `made` names the tables that the platform made, with a mark of the shape it made them in;
@@ -9,6 +10,12 @@
 -- name: create loading
 CREATE TABLE IF NOT EXISTS loading (
     table_name VARCHAR(127) NOT NULL, key VARCHAR(1024) NOT NULL, etag VARCHAR(256) NOT NULL, day DATE
+)
+
+-- name: create held_back
+CREATE TABLE IF NOT EXISTS held_back (
+    table_name VARCHAR(127) NOT NULL, key VARCHAR(1024) NOT NULL, etag VARCHAR(256) NOT NULL, day DATE,
+    cause VARCHAR(65535) NOT NULL, cure VARCHAR(1024) NOT NULL
 )
 
 -- name: create stale
@@ -90,6 +97,21 @@ FROM (
 ) AS versions
 WHERE place = 1
   AND key NOT IN (SELECT key FROM loading)
+
+-- name: held back
+SELECT table_name, key, day, etag, cause, cure
+FROM held_back
+WHERE table_name = :table_name
+ORDER BY key
+
+-- name: forget held back
+DELETE FROM held_back
+WHERE table_name = :table_name
+
+-- name: days held back
+SELECT DISTINCT day
+FROM held_back
+WHERE day IS NOT NULL
 
 -- name: mark stale
 INSERT INTO stale (table_name)

@@ -2,13 +2,11 @@
 
 from sparkify_dagster.engines.base import WarehouseBusyError, WarehouseError
 from sparkify_dagster.warehouse.checks.run_checks import AuditFailedError
-from sparkify_dagster.warehouse.load.load_files import TooManyRejectsError
 from sparkify_dagster.warehouse.platform import Platform, open_platform
 
 __all__ = [
     "AuditFailedError",
     "Platform",
-    "TooManyRejectsError",
     "WarehouseBusyError",
     "WarehouseError",
     "open_platform",

@@ -28,7 +28,13 @@ class CheckOutcome:
 
     @property
     def failed_hard(self) -> bool:
+        """Whether an error was found: whoever started the run is told by its exit status."""
         return not self.passed and self.check.severity is Severity.ERROR
+
+    @property
+    def blocks(self) -> bool:
+        """Whether what was found keeps the rows from being published."""
+        return not self.passed and self.check.blocking
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,30 @@ class FileReport:
     lines: int
     rows: int
     rejects: int
+
+
+@dataclass(frozen=True)
+class HeldBack:
+    """A file that a load left out, in the version `etag`; its day keeps the rows that it had.
+
+    `cause` says why, and `cure` what to do; one without a cure only waits for another file of its
+    day. A file without a day holds back nothing but itself.
+    """
+
+    table: str
+    key: str
+    day: date | None
+    etag: str
+    cause: str
+    cure: str
+
+    @property
+    def waits(self) -> bool:
+        return not self.cure
+
+    def __str__(self) -> str:
+        cure = f"; {self.cure}" if self.cure else ""
+        return f"{self.key}: {self.cause}{cure}"
 
 
 @dataclass(frozen=True)
@@ -66,6 +96,12 @@ class LoadReport:
     sql: str
     preview: Rows
     seconds: float
+    held_back: tuple[HeldBack, ...] = ()
+
+    @property
+    def held_days(self) -> frozenset[date]:
+        """The days that were held back."""
+        return frozenset(held.day for held in self.held_back if held.day)
 
     @property
     def bytes(self) -> int:
@@ -100,6 +136,8 @@ class RefreshReport:
     preview: Rows
     seconds: float
     chart: ChartRows | None = None
+    held_days: frozenset[date] = frozenset()
+    """The days that a source holds back: their rows are what they were, or none."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +152,8 @@ class LakeStatus:
     strange_files: Mapping[str, tuple[str, ...]]
     pending_tables: tuple[str, ...] = field(default=())
     loaded_files: Mapping[str, int] = field(default_factory=dict)
+    held_back: tuple[HeldBack, ...] = ()
+    """New and changed files that were tried as they are now, and could not be loaded."""
 
     @property
     def up_to_date(self) -> bool:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sparkify_dagster.defs.runs import RunResult
     from sparkify_dagster.settings.days import DayRange
     from sparkify_dagster.warehouse import Platform
-    from sparkify_dagster.warehouse.reports import LakeStatus
+    from sparkify_dagster.warehouse.reports import HeldBack, LakeStatus
 
 
 class RunFailedError(SparkifyError):
@@ -152,22 +152,42 @@ def _conclude(
 ) -> None:
     """Say what happened; end with an error if anything failed."""
     from sparkify_dagster.catalogue.check import Severity
-    from sparkify_dagster.cli.run.summary import check_lines, closing_table, lake_lines, where_next
+    from sparkify_dagster.cli.run.summary import (
+        check_lines,
+        closing_table,
+        held_back_lines,
+        lake_lines,
+        where_next,
+    )
 
     outcomes = [outcome for result in results for outcome in result.outcomes]
     click.echo(f"\n{closing_table(platform, results, fold)}")
     warnings = [*check_lines(outcomes, Severity.WARN), *lake_lines(platform, status)]
     failed = check_lines(outcomes, Severity.ERROR)
-    for lines in (warnings, failed):
+    held = [one for result in results for one in result.held_back]
+    held_back = held_back_lines(held)
+    for lines in (warnings, failed, held_back):
         if lines:
             click.echo("\n" + "\n".join(lines))
     _raise_failures(results)
     click.echo("\n" + "\n".join(where_next(platform)))
+    if held_back:
+        raise RunFailedError(
+            f"Held back: {_days_and_files(held)}, marked {Mark.FAIL.text} above; everything else is"
+            " loaded and published. Mend them and run again: every run tries them once more."
+        )
     if failed:  # and nothing else: those that block are failures
         raise RunFailedError(
             f"{counted(len(failed), 'table')} not as expected, marked {Mark.FAIL.text} above;"
             " published all the same. `sparkify verify` shows the difference."
         )
+
+
+def _days_and_files(held_back: "Sequence[HeldBack]") -> str:
+    days = {held.day for held in held_back if held.day}
+    files = [held for held in held_back if not held.day]
+    counts = [(len(days), "day"), (len(files), "file")]
+    return listed([counted(number, name) for number, name in counts if number])
 
 
 def _raise_failures(results: "Sequence[RunResult]") -> None:

@@ -10,12 +10,18 @@ import click
 
 from sparkify_dagster.catalogue.catalogue import ANALYTICS, STAR
 from sparkify_dagster.catalogue.check import Severity
-from sparkify_dagster.catalogue.lake_checks import NO_FILES_GONE
+from sparkify_dagster.catalogue.lake_checks import NO_FILES_GONE, NOTHING_HELD_BACK
 from sparkify_dagster.cli.run.grouped_lines import Fold
 from sparkify_dagster.console import Column, Mark, counted, one_line, table
 from sparkify_dagster.defs.runs import RunResult
 from sparkify_dagster.warehouse import Platform
-from sparkify_dagster.warehouse.reports import CheckOutcome, LakeStatus, LoadReport, RefreshReport
+from sparkify_dagster.warehouse.reports import (
+    CheckOutcome,
+    HeldBack,
+    LakeStatus,
+    LoadReport,
+    RefreshReport,
+)
 from sparkify_dagster.warehouse.run_events import Report
 
 _COLUMNS = (
@@ -29,6 +35,7 @@ _COLUMNS = (
     Column("seconds", number=True),
     Column("checks"),
 )
+_REASONS = 3
 NOT_RUN, FAILED = "not run", "FAILED, unchanged"
 
 
@@ -145,8 +152,8 @@ def check_lines(outcomes: Iterable[CheckOutcome], severity: Severity) -> list[st
         f"{mark.shown} {_spelled_out(outcome)}"
         for outcome in outcomes
         if not outcome.passed and outcome.check.severity is severity
-        # the lake's own lines tell these, of all days
-        if outcome.check.name != NO_FILES_GONE
+        # these have lines of their own
+        if outcome.check.name not in (NO_FILES_GONE, NOTHING_HELD_BACK)
     ]
 
 
@@ -172,6 +179,23 @@ def lake_lines(platform: Platform, status: LakeStatus) -> list[str]:
                 " was loaded from there stays in the tables"
             )
     return [f"{Mark.WARN.shown} {line}" for line in lines]
+
+
+def held_back_lines(held_back: Iterable[HeldBack]) -> list[str]:
+    """The days, and files without a day, that could not be loaded: why, and what to do."""
+    causes: dict[str, list[HeldBack]] = {}
+    for held in held_back:
+        causes.setdefault(str(held.day or held.key), []).append(held)
+    lines = []
+    for name, files in sorted(causes.items()):
+        reasons = [one_line(str(held)) for held in files if not held.waits]
+        shown = "; ".join(reasons[:_REASONS]) + (
+            f"; and {counted(len(reasons) - _REASONS, 'more file')}"
+            if len(reasons) > _REASONS
+            else ""
+        )
+        lines.append(f"{Mark.FAIL.shown} {name} is held back: {shown}")
+    return lines
 
 
 def where_next(platform: Platform) -> list[str]:

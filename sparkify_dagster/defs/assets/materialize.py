@@ -11,7 +11,9 @@ from datetime import date
 import dagster as dg
 
 from sparkify_dagster.catalogue.check import Check
+from sparkify_dagster.catalogue.lake_checks import NOTHING_HELD_BACK
 from sparkify_dagster.defs.assets import metadata
+from sparkify_dagster.defs.assets.left_out import leave_out
 from sparkify_dagster.defs.checks import check_events
 from sparkify_dagster.defs.partitions import range_of_keys
 from sparkify_dagster.defs.resources import RunContext, run_context
@@ -66,6 +68,8 @@ def _made(
         yield from _published(context, run, report)
         told = [outcome for outcome in report.outcomes if outcome.check.name in selected]
         check_events.record_days(context, told, _days(context, report))
+        held_back = [outcome for outcome in told if outcome.check.name == NOTHING_HELD_BACK]
+        check_events.record_days(context, held_back, sorted(_held_days(context, report)))
         for other in _also(report):
             check_events.record_elsewhere(context, other.outcomes)
         results = check_events.results_of(told, checks)
@@ -117,7 +121,8 @@ def _published(
 ) -> Iterator[dg.MaterializeResult[None] | dg.AssetMaterialization]:
     said = metadata.of_report(run.platform, report)
     once = metadata.once(run.platform, report)
-    asked = _asked_days(context, run, report.table)
+    asked = [day for day in _asked_days(context, report) if day not in report.held_days]
+    leave_out(context, report.table, _held_days(context, report))
     for day in asked:
         context.add_asset_metadata(
             metadata.of_day(run.platform, report, day) | (once if day == asked[-1] else {}),
@@ -125,6 +130,8 @@ def _published(
         )
     if not asked:
         said |= once
+    for held in getattr(report, "held_back", ()):
+        context.log.warning(f"Held back: {held}")
     yield dg.MaterializeResult(asset_key=report.table, metadata=said)
     yield from _unasked(run, report, [day for day in _days(context, report) if day not in asked])
     for other in _also(report):
@@ -152,7 +159,7 @@ def _rolled_back(
     context: dg.AssetExecutionContext, error: AuditFailedError, table: str, selected: set[str]
 ) -> Iterator[dg.AssetCheckResult]:
     """The checks that failed, with the rows that were not published."""
-    failed = [outcome for outcome in error.outcomes if outcome.failed_hard]
+    failed = [outcome for outcome in error.outcomes if outcome.blocks]
     own = [o for o in failed if o.check.table == table and o.check.name in selected]
     days = {day for outcome in own for day in outcome.offending_by_day}
     check_events.record_days(context, own, sorted(days))
@@ -177,15 +184,22 @@ def failed_tables(failures: Mapping[str, SparkifyError]) -> dg.Failure:
     )
 
 
-def _asked_days(context: dg.AssetExecutionContext, run: RunContext, table: str) -> list[date]:
-    days = range_of_run(context) if run.platform.catalogue.is_daily(table) else None
+def _asked_days(context: dg.AssetExecutionContext, report: Report) -> list[date]:
+    daily = run_context(context).platform.catalogue.is_daily(report.table)
+    days = range_of_run(context) if daily else None
     return list(days.days()) if days else []
 
 
+def _held_days(context: dg.AssetExecutionContext, report: Report) -> frozenset[date]:
+    """The days of the run that are held back."""
+    return report.held_days.intersection(_asked_days(context, report))
+
+
 def _days(context: dg.AssetExecutionContext, report: Report) -> list[date]:
-    """The days of a daily table that a report is about."""
+    """The days of a daily table that a report is about, without those that are held back."""
     run = run_context(context)
-    return sorted({*_asked_days(context, run, report.table), *_valid_days(run, report)})
+    days = {*_asked_days(context, report), *_valid_days(run, report)}
+    return sorted(days - report.held_days)
 
 
 def _valid_days(run: RunContext, report: Report) -> list[date]:

@@ -69,7 +69,7 @@ def _figures(facts: Facts) -> str:
 
 def _checks(instance: dg.DagsterInstance, platform: Platform) -> Iterator[CheckLine]:
     """What the checks of rows came to when they last ran."""
-    checks = [c for c in platform.catalogue.checks if not platform.compares_lake(c)]
+    checks = [c for c in platform.catalogue.checks if not platform.catalogue.compares_lake(c)]
     keys = {key_of(check): check for check in checks}
     found = instance.event_log_storage.get_latest_asset_check_execution_by_key(list(keys))
     for key, check in keys.items():

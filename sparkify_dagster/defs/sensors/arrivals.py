@@ -19,6 +19,8 @@ from sparkify_dagster.settings.days import DayRange
 from sparkify_dagster.settings.sources import Source
 from sparkify_dagster.warehouse import Platform
 from sparkify_dagster.warehouse.load import ledger
+from sparkify_dagster.warehouse.reports import HeldBack
+from sparkify_dagster.warehouse.status import recorded, still_held
 
 SECONDS_TO_LIST, SECONDS_TO_READ = 40.0, 12.0
 """Dagster cuts a tick off after 60."""
@@ -46,6 +48,8 @@ class Arrivals:
     contents: Mapping[date | None, str]
     behind: frozenset[str]
     newest_day: date | None
+    held_back: tuple[HeldBack, ...] = ()
+    """Those of `files` that were tried as they are, and could not be loaded."""
 
     @property
     def gone_mark(self) -> str:
@@ -70,14 +74,22 @@ def look(platform: Platform, table: str, listing: Sequence[LakeFile]) -> Arrival
         SparkifyError: if the warehouse cannot be read.
     """
     source = platform.catalogue.sources[table]
-    recorded, behind = platform.recorded((table,), ledger.current_etags)
-    plan = _plan(source, listing, recorded[table], platform.partitions())
+    etags, held, behind = recorded(platform, (table,), ledger.current_etags)
+    plan = _plan(source, listing, etags[table], platform.partitions())
     files: dict[date | None, list[LakeFile]] = {}
     for file in plan.to_read:
         files.setdefault(source.day_of(file.key), []).append(file)
     contents = {day: mark(map(version_of, files[day]), size=4) for day in sorted(files, key=str)}
     newest = _newest_day(platform) if not source.dated and (contents or behind) else None
-    return Arrivals(source, plan, files, contents, frozenset(behind), newest)
+    return Arrivals(
+        source,
+        plan,
+        files,
+        contents,
+        frozenset(behind),
+        newest,
+        still_held(held, table, listing),
+    )
 
 
 def _plan(
@@ -157,6 +169,6 @@ def _newest_day(platform: Platform) -> date | None:
     """The newest day that is loaded; None where none is."""
     valid = platform.partitions()
     dated = [name for name, source in platform.catalogue.sources.items() if source.dated]
-    versions, _ = platform.recorded(dated, ledger.current_versions)
+    versions, _, _ = recorded(platform, dated, ledger.current_versions)
     days = (version.day for files in versions.values() for version in files.values())
     return max((day for day in days if day and valid.holds(day)), default=None)

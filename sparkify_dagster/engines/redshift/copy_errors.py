@@ -9,15 +9,15 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
-from sparkify_dagster.engines.base import Session, WarehouseError
+from sparkify_dagster.engines.base import CopyRefusedError, Session, WarehouseError
 from sparkify_dagster.engines.rows import Value
-from sparkify_dagster.errors import SparkifyError
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 _SKIPPED = re.compile(r"(\d+) record\(s\) could not be loaded")
-_FAILED = re.compile(r"sys_load_error_detail|stl_load_errors", re.IGNORECASE)
+_UNREADABLE = "XX000"
+"""What Redshift answers where lines, an object, a manifest or a role are not as COPY needs them."""
 # Reasons are kept and shown: none quotes what a line holds, be it a character.
 _QUOTED = re.compile(r",? Value:? '.*?'(?=,|$)")
 _FOUND = """
@@ -31,13 +31,8 @@ _FOUND = """
 _PATIENCE = 30.0
 _PAUSE = 0.5
 _LAG = 2.0  # where COPY does not say how many lines there are to wait for
-_TOLD = 3
 # The view cuts names of files at 256 bytes, and perhaps a character before.
 _CUT = 253
-
-
-class CopyRefusedError(SparkifyError):
-    """COPY met lines that do not fit and was not allowed to pass over them; nothing changed."""
 
 
 class CopyErrors:
@@ -61,7 +56,7 @@ class CopyErrors:
         """Around the COPY of one file: at the end the list has the lines passed over, with why.
 
         Raises:
-            CopyRefusedError: if COPY failed because of lines, naming the first.
+            CopyRefusedError: if COPY cannot read the file, or may not pass over its bad lines.
             WarehouseError: if COPY says that it passed over lines which nothing tells of.
         """
         [(session_id, began)] = self._session.fetch("SELECT pg_backend_pid(), GETDATE()")
@@ -71,10 +66,9 @@ class CopyErrors:
         try:
             yield rejected
         except WarehouseError as error:
-            if not _FAILED.search(str(error)):
+            if getattr(error.__cause__, "pgcode", None) != _UNREADABLE:
                 raise
-            told = self._fetch(url, mark, at_least=1)
-            raise _refused(url, told, error) from error
+            raise CopyRefusedError(f"COPY of {url} failed. {error}") from error
         skipped = self._skipped()
         if skipped == 0:
             return
@@ -122,13 +116,3 @@ def _reason(column: object, code: object, message: object) -> str:
     name = str(column or "").strip()
     told = _QUOTED.sub("", str(message).strip())
     return f"{f'{name}: ' if name else ''}{told} ({code})"
-
-
-def _refused(url: str, told: list[tuple[int, str]], error: Exception) -> SparkifyError:
-    if not told:
-        return WarehouseError(f"{error} SYS_LOAD_ERROR_DETAIL tells nothing of {url}.")
-    reasons = "; ".join(f"line {line}: {why}" for line, why in told[:_TOLD])
-    return CopyRefusedError(
-        f"{url} does not fit: {reasons}. Nothing was changed. Mend the file, or raise [LOAD] "
-        "MAX_REJECT_RATIO, and run again."
-    )

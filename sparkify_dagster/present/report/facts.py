@@ -21,6 +21,7 @@ from sparkify_dagster.warehouse.expected.verify_tables import configured, outcom
 from sparkify_dagster.warehouse.privacy.personal import masked
 from sparkify_dagster.warehouse.refresh.chart_rows import ChartRows, read_chart
 from sparkify_dagster.warehouse.refresh.refresh_table import read_state
+from sparkify_dagster.warehouse.status import tables_behind
 
 ALL_ROWS = 31
 """A table of so many rows is shown whole (a month of days); of a longer one the first rows."""
@@ -125,7 +126,7 @@ def read_facts(
         WarehouseError: if the warehouse cannot be read.
     """
     catalogue = platform.catalogue
-    _, behind = platform.recorded((), lambda *_: {}, notify)
+    behind = tables_behind(platform, notify)
     if set(behind) >= set(catalogue.transforms):
         raise ReportError(
             f"There is nothing to report: {platform.warehouse.location} holds no table that is"
@@ -252,7 +253,7 @@ def _gaps(days: set[date]) -> tuple[date, ...]:
 def _run_checks(session: Session, platform: Platform) -> Iterable[CheckLine]:
     """Every check of rows, over everything; what compares the lake needs the lake."""
     for check in platform.catalogue.checks:
-        if not platform.compares_lake(check):
+        if not platform.catalogue.compares_lake(check):
             offending = run_check(session, check).offending
             yield CheckLine(check.table, check.name, check.description, check.severity, offending)
 

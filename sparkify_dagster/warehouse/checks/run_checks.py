@@ -25,7 +25,7 @@ class AuditFailedError(SparkifyError):
     def __init__(self, table: str, outcomes: tuple[CheckOutcome, ...]) -> None:
         self.table = table
         self.outcomes = outcomes
-        failed = [outcome for outcome in outcomes if outcome.failed_hard]
+        failed = [outcome for outcome in outcomes if outcome.blocks]
         told = "; ".join(
             f"{o.check.name} ({o.offending} rows, such as {_told(o.sample)})" for o in failed
         )
@@ -101,8 +101,8 @@ def warn_about(
 
 
 def refuse_failed(outcomes: tuple[CheckOutcome, ...]) -> None:
-    """Raise AuditFailedError if a check of error severity is among the failed ones."""
-    failed = [outcome for outcome in outcomes if outcome.failed_hard]
+    """Raise AuditFailedError if a blocking check is among the failed ones."""
+    failed = [outcome for outcome in outcomes if outcome.blocks]
     if failed:
         raise AuditFailedError(failed[0].check.table, outcomes)
 

@@ -4,17 +4,17 @@ The ledger keeps every version of every file that was loaded; the version loaded
 Comparing it with a listing of the lake is all that decides what is read.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from sparkify_dagster.catalogue.sql_files import SQL_FOLDER, read_script
 from sparkify_dagster.engines.base import Session, StagedFile
 from sparkify_dagster.lake import LakeFile
 from sparkify_dagster.settings.days import DayRange
 from sparkify_dagster.settings.sources import Source
-from sparkify_dagster.warehouse.reports import FileReport
+from sparkify_dagster.warehouse.reports import FileReport, HeldBack
 
 _SCRIPT = read_script(SQL_FOLDER / "ledger.sql")
 _COLUMNS = (
@@ -145,6 +145,31 @@ def write_ledger(
         for file, report in files
     ]  # fmt: skip
     session.insert("load_files", _COLUMNS, rows)
+
+
+def held_back(session: Session, table: str) -> tuple[HeldBack, ...]:
+    """The files of a source that are held back, in the versions in which they were tried."""
+    rows = session.fetch(statement("held back"), {"table_name": table})
+    return tuple(HeldBack(*row) for row in cast("tuple[tuple[Any, ...], ...]", rows))
+
+
+def write_held_back(
+    session: Session, table: str, held: Sequence[HeldBack], untried: Collection[str]
+) -> None:
+    """Note what is held back now; of the files that were not tried, what was noted before."""
+    before = held_back(session, table)
+    now = [*(one for one in before if one.key in untried), *held]
+    if not before and not now:
+        return
+    session.execute(statement("forget held back"), {"table_name": table})
+    rows = [(table, h.key, h.etag, h.day, h.cause, h.cure) for h in now]
+    columns = ("table_name", "key", "etag", "day", "cause", "cure")
+    session.insert("held_back", columns, rows)
+
+
+def days_held_back(session: Session) -> frozenset[date]:
+    """The days that any source holds back."""
+    return frozenset(cast("date", day) for (day,) in session.fetch(statement("days held back")))
 
 
 def built_versions(session: Session) -> dict[str, str]:

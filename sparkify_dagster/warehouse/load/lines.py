@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sparkify_dagster.lake import Chunk, LakeFile
+from sparkify_dagster.lake import Chunk, FileError, LakeFile
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,7 +38,8 @@ class LineBatch:
     """Lines of some consecutive files; blank lines are left out.
 
     Line i is `data[starts[i]:ends[i]]` with its newline, the `number[i]`-th of file `file[i]`
-    (an index into the files being read). `counts` are the lines by file, too long ones included.
+    (an index into the files being read). `counts` are the lines by file, too long ones included;
+    `broken` are the files that ended there without having been read whole, with the reason.
     """
 
     data: bytes
@@ -48,6 +49,7 @@ class LineBatch:
     number: "Index"
     counts: dict[int, int]
     too_long: tuple[LongLine, ...]
+    broken: dict[int, FileError]
 
     def line(self, index: int) -> bytes:
         """One line, without its end."""
@@ -170,23 +172,29 @@ def line_batches(
     positions = {file.key: i for i, file in enumerate(files)}
     splitter = _Splitter()
     pieces: list[_Piece] = []
+    broken: dict[int, FileError] = {}
     size = 0
     fresh = True
     for chunk in chunks:
         if fresh:
             splitter.start(positions[chunk.file.key])
         fresh = chunk.last
+        if chunk.error:
+            broken[splitter.file] = chunk.error
+            continue
         for piece in splitter.feed(chunk.data, chunk.last):
             pieces.append(piece)
             size += len(piece.data)
         if size >= batch_bytes:
-            yield _to_batch(pieces, splitter.too_long)
-            pieces, size, splitter.too_long = [], 0, []
-    if pieces or splitter.too_long:
-        yield _to_batch(pieces, splitter.too_long)
+            yield _to_batch(pieces, splitter.too_long, broken)
+            pieces, size, splitter.too_long, broken = [], 0, [], {}
+    if pieces or splitter.too_long or broken:
+        yield _to_batch(pieces, splitter.too_long, broken)
 
 
-def _to_batch(pieces: list[_Piece], too_long: list[LongLine]) -> LineBatch:
+def _to_batch(
+    pieces: list[_Piece], too_long: list[LongLine], broken: dict[int, FileError]
+) -> LineBatch:
     import numpy as np
 
     data = b"".join(piece.data for piece in pieces)
@@ -208,7 +216,7 @@ def _to_batch(pieces: list[_Piece], too_long: list[LongLine]) -> LineBatch:
     lines = dict(zip(files.tolist(), counts.tolist(), strict=True))
     for line in too_long:
         lines[line.file] = lines.get(line.file, 0) + 1
-    return LineBatch(data, starts, ends, file, number, lines, tuple(too_long))
+    return LineBatch(data, starts, ends, file, number, lines, tuple(too_long), broken)
 
 
 def _blank_lines(

@@ -230,7 +230,7 @@ class _Forgetting:
             checks = [
                 check
                 for check in catalogue.checks_of(table.name)
-                if check.blocking and not self._platform.compares_lake(check)
+                if check.blocking and not self._platform.catalogue.compares_lake(check)
             ]
             audit(session, checks, changed_only=True)
         session.execute(ledger.statement("clear loading"))
