@@ -9,6 +9,8 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import cached_property
 
 from sparkify_dagster.catalogue.tables import Column, Table
 
@@ -19,6 +21,11 @@ LAST_INSTANT = 253_402_300_799_999
 EXACT = 2**53 - 1
 NUMBER_AS_TEXT = r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?"
 _NUMBER = re.compile(NUMBER_AS_TEXT)
+_EPOCH, _MIDNIGHT = date(1970, 1, 1), datetime(1970, 1, 1)  # noqa: DTZ001 - UTC, as everywhere
+_MS_AN_HOUR = 3_600_000
+_MS_A_DAY = 24 * _MS_AN_HOUR
+_OTHER_UNITS = {"seconds": 1000, "microseconds": 1e-3, "nanoseconds": 1e-6}
+"""What else a time is given in, and how many milliseconds that is."""
 _BITS = {"SMALLINT": 15, "INTEGER": 31, "BIGINT": 63}
 
 Cell = str | int | float | None
@@ -29,27 +36,62 @@ class LineError(ValueError):
 
 
 @dataclass(frozen=True)
+class DayWindow:
+    """How far from the day of its file an event may have happened."""
+
+    hours_ahead: int
+    """Hours after the end of the day."""
+    days_late: int
+    """Days before its beginning: events that arrive late."""
+
+    def of(self, day: date) -> tuple[int, int]:
+        """The first and the last moment, both included, in epoch milliseconds."""
+        begins = (day - _EPOCH).days * _MS_A_DAY
+        first = begins - self.days_late * _MS_A_DAY
+        last = begins + _MS_A_DAY + self.hours_ahead * _MS_AN_HOUR - 1
+        return max(first, FIRST_INSTANT), min(last, LAST_INSTANT)
+
+
+@dataclass(frozen=True)
 class LineRules:
     """The rules of one staging table.
 
-    `epoch_times` maps a timestamp column to the column of epoch milliseconds it is made from.
+    `epoch_times` maps a timestamp column to the column of epoch milliseconds it is made from. Those
+    of a line from the file of a day lie within the `window` around that day, if there is one.
     """
 
     table: Table
     epoch_times: Mapping[str, str]
+    window: DayWindow | None = None
 
     @property
     def columns(self) -> tuple[tuple[Column, str], ...]:
         """The columns that a line fills, each with its JSON key."""
         return self.table.json_columns
 
-    def row(self, line: bytes) -> tuple[tuple[Cell, ...], tuple[str, ...]]:
+    @cached_property
+    def _nearly_known(self) -> Mapping[str, str]:
+        """The known keys by what is left of them without case and underscores."""
+        return {_bare(key): key for _, key in self.columns}
+
+    def meant_by(self, key: str) -> str | None:
+        """The known key that an unknown one is but for case and underscores."""
+        return self._nearly_known.get(_bare(key))
+
+    def row(self, line: bytes, day: date | None = None) -> tuple[tuple[Cell, ...], tuple[str, ...]]:
         """The values of a line, in the order of `columns`, and the keys that no column takes.
+
+        `day` is that of the line's file.
 
         Raises:
             LineError: if the line does not fit; the first broken rule is named.
         """
         fields = _fields(line)
+        known = {key for _, key in self.columns}
+        unknown = tuple(k for k, v in fields.items() if k not in known and v is not None)
+        for key in unknown:
+            if meant := self.meant_by(key):
+                raise LineError(f"{shown_key(key)}: is {meant} meant?")
         values: dict[str, Cell] = {}
         for column, key in self.columns:
             try:
@@ -59,11 +101,43 @@ class LineRules:
         for source in self.epoch_times.values():
             instant = values[source]
             if instant is not None and not FIRST_INSTANT <= float(instant) <= LAST_INSTANT:
-                key = next(key for column, key in self.columns if column.name == source)
-                raise LineError(f"{key}: not a time between the years 1 and 9999")
-        known = {key for _, key in self.columns}
-        unknown = tuple(shown_key(k) for k, v in fields.items() if k not in known and v is not None)
-        return tuple(values[column.name] for column, _ in self.columns), unknown
+                raise LineError(f"{self._key(source)}: not a time between the years 1 and 9999")
+            if instant is not None and day is not None and self.window is not None:
+                self._check_window(source, int(instant), day, self.window)
+        return tuple(values[column.name] for column, _ in self.columns), tuple(
+            map(shown_key, unknown)
+        )
+
+    def _key(self, name: str) -> str:
+        return next(key for column, key in self.columns if column.name == name)
+
+    def _check_window(self, source: str, instant: int, day: date, window: DayWindow) -> None:
+        first, last = window.of(day)
+        if first <= instant <= last:
+            return
+        happened = (_MIDNIGHT + timedelta(milliseconds=instant)).date()
+        hint = next(
+            (
+                f"; {unit} where milliseconds are expected?"
+                for unit, factor in _OTHER_UNITS.items()
+                if first <= instant * factor <= last
+            ),
+            "",
+        )
+        side = "before" if instant < first else "after"
+        apart = _distance(abs((happened - day).days))
+        raise LineError(
+            f"{self._key(source)}: {happened}, {apart} {side} the day of its file{hint}"
+        )
+
+
+def _bare(key: str) -> str:
+    return key.replace("_", "").lower()
+
+
+def _distance(days: int) -> str:
+    number, unit = (days // 365, "year") if days >= 730 else (days, "day")
+    return f"{number} {unit}{'' if number == 1 else 's'}"
 
 
 def shown_key(key: str) -> str:
@@ -120,7 +194,7 @@ def _constant(name: str) -> object:
 
 
 def _value(column: Column, value: object) -> Cell:
-    if value is None or (value == "" and not column.is_text):
+    if value is None or (value == "" and (column.accepted or not column.is_text)):
         if not column.nullable:
             raise LineError("missing, and required")
         return None
@@ -139,6 +213,8 @@ def _text(column: Column, value: object) -> str:
     if "\0" in value:
         # PostgreSQL cannot store it, and no reader would see it.
         raise LineError("text with a NUL character")
+    if column.only_accepted and value not in column.accepted:
+        raise LineError(f"none of {', '.join(column.accepted)}")
     return value
 
 

@@ -223,6 +223,8 @@ class LoadSettings:
     max_reject_ratio: float = field(
         metadata=key(number(float, 0, 1), "a number from 0 to 1 (0.01 is one percent)", "0.01")
     )
+    max_hours_ahead: int = field(metadata=key(number(int, 0, 8760), "hours from 0 to 8760", "24"))
+    max_days_late: int = field(metadata=key(number(int, 0, 36_500), "days from 0 to 36500", "366"))
     redshift_reads_logs: bool = field(metadata=key(yes_or_no, "yes or no", "yes"))
 
 

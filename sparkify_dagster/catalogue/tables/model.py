@@ -34,7 +34,8 @@ class Column:
 
     ``platform`` marks a column of a JSON table that the platform fills itself, ``personal`` one
     that says who a person is: it is emptied when they are forgotten, and not shown in previews.
-    Without ``encode`` Redshift chooses the encoding.
+    Without ``encode`` Redshift chooses the encoding. ``accepted`` are the values that a column
+    should have: another one is warned about, or, where ``only_accepted``, its line is no row.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Column:
     nullable: bool
     description: str
     accepted: tuple[str, ...] = ()
+    only_accepted: bool = False
     encode: str | None = None
     platform: bool = False
     personal: bool = False

@@ -37,7 +37,7 @@ _TAIL = re.compile(
     r"|(?:COMPOUND\s+)?SORTKEY\s*\((?P<sort>[^)]*)\)",
     re.I,
 )
-_ACCEPTED = re.compile(r"One of: (.+)\.")
+_ACCEPTED = re.compile(r"(One of|Only): (.+)\.")
 _PLATFORM = re.compile(r"\s*\(platform\)")
 _PERSONAL = re.compile(r"\s*\(personal\)")
 
@@ -169,14 +169,19 @@ def _read_tail(draft: _Draft, code: str, _comment: str) -> bool:
 
 def _column(match: re.Match[str], comment: str) -> Column:
     accepted = _ACCEPTED.search(comment)
-    if "One of:" in comment and not (accepted and accepted.end() == len(comment)):
-        raise TableError("`One of: a, b.` declares accepted values: end the comment with it")
+    if re.search(r"\b(One of|Only):", comment) and not (
+        accepted and accepted.end() == len(comment)
+    ):
+        raise TableError(
+            "`One of: a, b.` and `Only: a, b.` declare accepted values: end the comment with it"
+        )
     return Column(
         name=match["name"],
         type=re.sub(r"\s*([(),])\s*|\s+", lambda gap: gap[1] or " ", match["type"].upper()),
         nullable=match["required"] is None,
         description=_PERSONAL.sub("", _PLATFORM.sub("", comment)),
-        accepted=_names(accepted[1]) if accepted else (),
+        accepted=_names(accepted[2]) if accepted else (),
+        only_accepted=bool(accepted and accepted[1] == "Only"),
         encode=match["encode"].lower() if match["encode"] else None,
         platform=_PLATFORM.search(comment) is not None,
         personal=_PERSONAL.search(comment) is not None,

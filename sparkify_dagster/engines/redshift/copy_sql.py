@@ -6,6 +6,7 @@ JSON format" and "Using a manifest to specify data files".
 
 import json
 from collections.abc import Iterable, Sequence
+from datetime import date
 
 from sparkify_dagster.catalogue.line_rules import (
     FIRST_INSTANT,
@@ -101,8 +102,11 @@ def landing_table(rules: LineRules) -> str:
     return f"CREATE TEMP TABLE {LANDING} (\n    {columns}\n)"
 
 
-def count_of_misfits(rules: LineRules) -> str:
-    """How many rows COPY took that the line rules refuse, as far as their values still show it."""
+def count_of_misfits(rules: LineRules, day: date | None) -> str:
+    """How many rows COPY took that the line rules refuse, as far as their values still show it.
+
+    `day` is that of the file.
+    """
     conditions = []
     for column, _ in rules.columns:
         if column.is_integer:
@@ -111,8 +115,18 @@ def count_of_misfits(rules: LineRules) -> str:
                 f"{column.name} <> FLOOR({column.name})",
                 f"{column.name} NOT BETWEEN {low} AND {high}",
             ]
+        if column.accepted and not column.nullable:
+            conditions.append(f"OCTET_LENGTH({column.name}) = 0")
+        if column.only_accepted:
+            listed = ", ".join("'" + value.replace("'", "''") + "'" for value in column.accepted)
+            conditions.append(
+                f"(OCTET_LENGTH({column.name}) > 0 AND {column.name} NOT IN ({listed}))"
+            )
     for source in rules.epoch_times.values():
-        conditions.append(f"{source} NOT BETWEEN {FIRST_INSTANT} AND {LAST_INSTANT}")
+        first, last = FIRST_INSTANT, LAST_INSTANT
+        if day is not None and rules.window is not None:
+            first, last = rules.window.of(day)
+        conditions.append(f"{source} NOT BETWEEN {first} AND {last}")
     found = "\n   OR ".join(conditions) or "1 = 0"
     return f"SELECT COUNT(*) FROM {LANDING}\nWHERE {found}"
 
@@ -136,6 +150,9 @@ def take_over(rules: LineRules) -> str:
             values.append(":key")
         elif column.name in filled and column.is_integer:
             values.append(f"CAST({column.name} AS {column.base_type})")
+        elif column.name in filled and column.accepted:
+            # An empty text is none. One of blanks is a text, and on Redshift equal to an empty one.
+            values.append(f"CASE WHEN OCTET_LENGTH({column.name}) > 0 THEN {column.name} END")
         else:
             values.append(column.name)
     return (

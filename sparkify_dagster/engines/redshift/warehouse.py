@@ -99,7 +99,7 @@ class RedshiftSession(ServerSession):
                         gzipped=gzipped, jsonpaths=paths,
                     )  # fmt: skip
                 # What only the line rules can judge is left to them.
-                if not self.count(copy_sql.count_of_misfits(rules)):
+                if not self.count(copy_sql.count_of_misfits(rules, file.day)):
                     values: dict[str, Value] = {"day": file.day, "key": file.key}
                     rows = self.execute(copy_sql.take_over(rules), values)
                     yield CopiedFile(index, rows, tuple(rejected))

@@ -13,7 +13,7 @@ CREATE TABLE IF NOT EXISTS staging_events (
     artist          VARCHAR(512)     ENCODE zstd,           -- Name of the artist played; only on page NextSong.
     auth            VARCHAR(32)      NOT NULL ENCODE zstd,  -- Authentication state, such as Logged In or Logged Out.
     first_name      VARCHAR(128)     ENCODE zstd,           -- First name of the listener (personal); NULL when logged out.
-    gender          VARCHAR(1)       ENCODE zstd,           -- Gender of the listener as sent, F or M (personal); NULL when logged out.
+    gender          VARCHAR(1)       ENCODE zstd,           -- Gender of the listener; NULL when logged out (personal). One of: F, M.
     item_in_session INTEGER          NOT NULL ENCODE az64,  -- Position of the event in its session, from 0.
     last_name       VARCHAR(128)     ENCODE zstd,           -- Last name of the listener (personal); NULL when logged out.
     length          DOUBLE PRECISION ENCODE zstd,           -- Length of the song played in seconds; only on page NextSong.

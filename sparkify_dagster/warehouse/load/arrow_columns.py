@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
+    Moments = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 # Texts that every reader takes for the same number; of others the rules decide.
 _PLAIN_NUMBER = r"^-?[0-9]{1,15}(\.[0-9]{1,15})?$"
@@ -34,9 +35,12 @@ def arrow_type(column: Column, key: str, first: Mapping[str, object]) -> "pa.Dat
 
 
 def typed_columns(
-    rules: LineRules, table: "pa.Table"
+    rules: LineRules, table: "pa.Table", window: "tuple[Moments, Moments] | None"
 ) -> tuple[list["pa.ChunkedArray | pa.Array"], "Mask"]:
-    """The table's columns in their types, and which rows break a rule."""
+    """The table's columns in their types, and which rows break a rule.
+
+    `window` has the first and the last moment of each row, in epoch milliseconds.
+    """
     import numpy as np
     import pyarrow as pa
 
@@ -44,7 +48,7 @@ def typed_columns(
     columns: dict[str, pa.ChunkedArray | pa.Array] = {}
     for column, key in rules.columns:
         if column.is_text:
-            columns[column.name] = table[key]
+            columns[column.name] = _texts(column, table[key], refused)
             _refuse_long(column, table[key], refused)
             _refuse_nul(table[key], refused)
         else:
@@ -55,8 +59,25 @@ def typed_columns(
         instants = columns[source].to_numpy(zero_copy_only=False)
         with np.errstate(invalid="ignore"):
             refused |= (instants < FIRST_INSTANT) | (instants > LAST_INSTANT)
+            if window is not None:
+                refused |= (instants < window[0]) | (instants > window[1])
         columns[name] = columns[source].cast(pa.timestamp("ms"), safe=False)
     return list(columns.values()), refused
+
+
+def _texts(column: Column, values: "pa.ChunkedArray", refused: "Mask") -> "pa.ChunkedArray":
+    """The texts; an empty one is none where accepted values are listed."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not column.accepted:
+        return values
+    found = pc.if_else(pc.equal(values, ""), None, values)
+    if column.only_accepted:
+        known = pc.is_in(found, pa.array(column.accepted))
+        refused |= np.asarray(pc.and_(found.is_valid(), pc.invert(known)))
+    return found
 
 
 def _refuse_nul(texts: "pa.ChunkedArray", refused: "Mask") -> None:

@@ -25,8 +25,8 @@ class FileTally:
 
     lines: int = 0
     rejects: int = 0
-    reasons: list[str] = field(default_factory=list)
-    """The first reasons for which lines were rejected, each with its line."""
+    reasons: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """The first reasons for which lines were rejected: the first line, and how many there are."""
     unknown: Counter[str] = field(default_factory=Counter)
     """How many lines have a key that no column takes."""
     error: FileError | None = None
@@ -35,8 +35,19 @@ class FileTally:
     def reject(self, line: int, reason: str) -> None:
         """Count a rejected line."""
         self.rejects += 1
-        if len(self.reasons) < REASONS_SHOWN:
-            self.reasons.append(f"line {line}: {reason}")
+        first, count = self.reasons.get(reason, (line, 0))
+        if count or len(self.reasons) < REASONS_SHOWN:
+            self.reasons[reason] = first, count + 1
+
+    @property
+    def shown_reasons(self) -> str:
+        """The first reasons, for people."""
+        shown = [
+            f"line {line}{f' and {count - 1} more' if count > 1 else ''}: {reason}"
+            for reason, (line, count) in self.reasons.items()
+        ]
+        others = self.rejects - sum(count for _, count in self.reasons.values())
+        return "; ".join(shown) + (f"; and {others} more for other reasons" if others else "")
 
 
 @dataclass
@@ -107,8 +118,6 @@ def _spoilt(
         of = f"of {day} " if day else ""
         allowed = f"more than the allowed share of {max_reject_ratio:g}"
         for file in bad:
-            own = tally.files[file.key]
-            more = own.rejects - len(own.reasons)
-            reasons = "; ".join(own.reasons) + (f"; and {more} more" if more else "")
+            reasons = tally.files[file.key].shown_reasons
             cause = f"{rejects} of {lines} lines {of}do not fit, {allowed}: {reasons}"
             yield HeldBack(source.table, file.key, day, file.etag, cause, _MEND)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import date
 
 from sparkify_dagster.catalogue.check import Check
+from sparkify_dagster.catalogue.line_rules import DayWindow
 from sparkify_dagster.engines.base import Notify, Session
 from sparkify_dagster.lake import LakeFile
 from sparkify_dagster.settings.days import DayRange
@@ -106,14 +107,16 @@ class SourceLoad:
         catalogue = self._platform.catalogue
         built = read_state(session, catalogue).built
         dependents = Dependents(session, catalogue.transforms.values(), self._table, built)
+        load = self._platform.settings.load
+        window = DayWindow(load.max_hours_ahead, load.max_days_late)
         order = Order(
             self._lake,
             self._source,
-            catalogue.rules_of(self._table),
+            replace(catalogue.rules_of(self._table), window=window),
             plan,
             versions,
             self._run_id,
-            self._platform.settings.load.max_reject_ratio,
+            load.max_reject_ratio,
             forgotten_ids(session),
             frozenset(file.key for file in listing),
             self._held,

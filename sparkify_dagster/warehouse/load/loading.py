@@ -233,11 +233,12 @@ class Loading:
         order = self._order
         places = {place.key: place for place in self._places}
         staged = [places[file.key] for file in files]
+        days = [place.day for place in staged]
         for file in files:
             self._tally.of(file.key)
 
         def parsed(batch: LineBatch) -> tuple[LineBatch, Parsed, object]:
-            lines = parse(order.rules, batch)
+            lines = parse(order.rules, batch, days)
             rows = without_forgotten(self._table, lines.rows, order.forgotten)
             return batch, lines, intake.encode(rows)
 

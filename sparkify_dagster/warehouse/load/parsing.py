@@ -6,11 +6,19 @@ line is given to the rules themselves. What comes out is the same as if each lin
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING
 
-from sparkify_dagster.catalogue.line_rules import Cell, LineError, LineRules, shown_key
+from sparkify_dagster.catalogue.line_rules import (
+    FIRST_INSTANT,
+    LAST_INSTANT,
+    Cell,
+    LineError,
+    LineRules,
+    shown_key,
+)
 from sparkify_dagster.warehouse.load.arrow_columns import arrow_type, is_finite, typed_columns
 from sparkify_dagster.warehouse.load.lines import LineBatch, count_byte
 
@@ -60,17 +68,22 @@ class Parsed:
     unknown_keys: Mapping[tuple[int, str], int]
 
 
-def parse(rules: LineRules, batch: LineBatch) -> Parsed:
-    """Parse a batch; every line is a row of the result, or rejected with a reason."""
-    return _Parser(rules, batch).run()
+def parse(rules: LineRules, batch: LineBatch, days: Sequence[date | None]) -> Parsed:
+    """Parse a batch; every line is a row of the result, or rejected with a reason.
+
+    `days` are those of the files being read, in their order.
+    """
+    return _Parser(rules, batch, days).run()
 
 
 class _Parser:
     """The state of one batch: what was accepted in bulk, and what one line at a time."""
 
-    def __init__(self, rules: LineRules, batch: LineBatch) -> None:
+    def __init__(self, rules: LineRules, batch: LineBatch, days: Sequence[date | None]) -> None:
         self.rules = rules
         self.batch = batch
+        self._days = days
+        self._window = self._windows()
         self._columns = rules.columns
         self._known = {key for _, key in rules.columns}
         self.tables: list[pa.Table] = []
@@ -95,6 +108,17 @@ class _Parser:
         rows = pa.concat_tables(self.tables) if self.tables else schema.empty_table()
         self.rejected.sort(key=lambda line: (line.file, line.line))
         return Parsed(rows, tuple(self.rejected), self.unknown)
+
+    def _windows(self) -> "tuple[Index, Index] | None":
+        """The first and the last moment that the lines of each file may have."""
+        import numpy as np
+
+        window = self.rules.window
+        if window is None or not any(self._days):
+            return None
+        spans = [window.of(day) if day else (FIRST_INSTANT, LAST_INSTANT) for day in self._days]
+        first, last = np.array(spans, dtype=np.int64).T
+        return first, last
 
     def _doubtful_lines(self) -> "Mask":
         """Lines that Arrow must not see: it could take them for something else, or crash."""
@@ -174,12 +198,14 @@ class _Parser:
             for part in np.array_split(lines, _PARTS):
                 self._in_bulk(part)
             return
-        columns, refused = typed_columns(self.rules, table)
-        self._refuse_strange_numbers(table, refused)
+        of_file = self.batch.file[lines]
+        window = self._window and (self._window[0][of_file], self._window[1][of_file])
+        columns, refused = typed_columns(self.rules, table, window)
+        self._refuse_unknown_keys(table, refused)
         if refused.any():
             self._one_by_one(lines[refused])
         self._count_unknown_keys(table, lines, ~refused)
-        file = pa.array(self.batch.file[lines])
+        file = pa.array(of_file)
         rows = pa.Table.from_arrays([*columns, file], schema=self._schema())
         self.tables.append(rows.filter(pa.array(~refused)) if refused.any() else rows)
 
@@ -212,12 +238,14 @@ class _Parser:
             return {}
         return values if isinstance(values, dict) else {}
 
-    def _refuse_strange_numbers(self, table: "pa.Table", refused: "Mask") -> None:
-        """Arrow takes NaN and Inf for numbers: the rules look at lines that give one."""
+    def _refuse_unknown_keys(self, table: "pa.Table", refused: "Mask") -> None:
+        """The rules look at lines with a key that is nearly known, and with a NaN or Inf."""
         import numpy as np
 
         for name in table.column_names:
-            if name not in self._known and not is_finite(table[name]):
+            if name in self._known:
+                continue
+            if self.rules.meant_by(name) or not is_finite(table[name]):
                 refused |= np.asarray(table[name].is_valid())
 
     def _count_unknown_keys(self, table: "pa.Table", lines: "Index", accepted: "Mask") -> None:
@@ -236,7 +264,7 @@ class _Parser:
             text = self.batch.line(line)
             file = int(self.batch.file[line])
             try:
-                values, unknown = self.rules.row(text)
+                values, unknown = self.rules.row(text, self._days[file])
             except LineError as error:
                 number = int(self.batch.number[line])
                 self.rejected.append(Rejected(file, number, str(error), _as_text(text)))

@@ -1,0 +1,24 @@
+-- Of the plays of a day, the share without an artist is at most five points above that of the 28
+-- days before it. Days with fewer than seven days to compare with are not judged.
+-- severity: warn
+WITH days AS (
+    SELECT
+        log_date,
+        COUNT(*) AS plays,
+        SUM(CASE WHEN artist IS NULL THEN 1 ELSE 0 END) AS without_artist
+    FROM staging_events
+    WHERE page = 'NextSong'
+      AND log_date >= (SELECT MIN(day) FROM loading) - 28 -- incremental
+    GROUP BY log_date
+)
+SELECT today.log_date, today.without_artist, today.plays
+FROM days AS today
+INNER JOIN days AS before
+    ON before.log_date < today.log_date
+    AND before.log_date >= today.log_date - 28
+WHERE today.log_date IN (SELECT day FROM loading) -- incremental
+GROUP BY today.log_date, today.without_artist, today.plays
+HAVING COUNT(*) >= 7
+   AND CAST(today.without_artist AS DOUBLE PRECISION) / today.plays
+       > CAST(SUM(before.without_artist) AS DOUBLE PRECISION) / SUM(before.plays) + 0.05
+ORDER BY today.log_date
