@@ -180,7 +180,7 @@ def test_a_handler_that_raises_nothing_leaves_the_statement_alone(platform: Plat
     heard: list[int] = []
     before = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
     try:
-        with after(0.1, press_ctrl_c), platform.warehouse.write(silent) as session:
+        with platform.warehouse.write(silent) as session, after(0.1, press_ctrl_c):
             until = time.monotonic() + 0.5
             while time.monotonic() < until:
                 assert session.count("SELECT 7") == 7
@@ -286,7 +286,7 @@ def test_a_run_that_is_interrupted_in_a_statement_fails_and_the_next_one_succeed
 
     @dg.op
     def endless() -> None:
-        with after(0.3, send_interrupt), platform.warehouse.write(silent) as session:
+        with platform.warehouse.write(silent) as session, after(0.3, send_interrupt):
             began.append(time.monotonic())
             session.fetch(ENDLESS)
 
@@ -307,9 +307,9 @@ def test_a_statement_ends_on_its_server_too(platform: Platform) -> None:
     with platform.warehouse.write(silent):
         pass  # imports, as above
     with (
-        after(0.3, press_ctrl_c),
         pytest.raises(KeyboardInterrupt),
         platform.warehouse.write(silent) as session,
+        after(0.3, press_ctrl_c),
     ):
         session.fetch(ENDLESS)
     running = "SELECT COUNT(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE :text"

@@ -2,7 +2,8 @@
 
 import json
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -10,14 +11,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sparkify_dagster.catalogue.catalogue import read_catalogue
-from sparkify_dagster.catalogue.line_rules import LineError, LineRules
+from sparkify_dagster.catalogue.line_rules import DayWindow, LineError, LineRules
 from sparkify_dagster.warehouse.load.lines import LineBatch
 from sparkify_dagster.warehouse.load.parsing import parse
 from sparkify_dagster_tests.fixtures_warehouse import event, song
 
 CATALOGUE = read_catalogue()
-EVENTS = CATALOGUE.rules_of("staging_events")
+EVENTS = replace(CATALOGUE.rules_of("staging_events"), window=DayWindow(24, 366))
 SONGS = CATALOGUE.rules_of("staging_songs")
+DAYS = (None, date(2018, 11, 1))
+"""Of the two files that lines come from in turn."""
 MANY = 400
 """More good lines than are read one at a time, so that parsing in bulk is what is tested."""
 
@@ -28,7 +31,7 @@ def batch_of(lines: list[bytes]) -> LineBatch:
     file = (np.arange(len(lines)) % 2).astype(np.int32)
     return LineBatch(
         b"".join(line + b"\n" for line in lines), starts, ends, file,
-        np.arange(1, len(lines) + 1), {}, (),
+        np.arange(1, len(lines) + 1), {}, (), {},
     )  # fmt: skip
 
 
@@ -37,7 +40,7 @@ def by_the_rules(rules: LineRules, lines: list[bytes]):
     for index, text in enumerate(lines):
         file = index % 2
         try:
-            values, keys = rules.row(text.rstrip(b"\r\n"))
+            values, keys = rules.row(text.rstrip(b"\r\n"), DAYS[file])
         except LineError as error:
             rejected.append((file, index + 1, str(error)))
             continue
@@ -51,7 +54,7 @@ def by_the_rules(rules: LineRules, lines: list[bytes]):
 
 
 def in_bulk(rules: LineRules, lines: list[bytes]):
-    parsed = parse(rules, batch_of(lines))
+    parsed = parse(rules, batch_of(lines), DAYS)
     rows = []
     for row in zip(*(column.to_pylist() for column in parsed.rows.columns), strict=True):
         rows.append(tuple(epoch_ms(v) if isinstance(v, datetime) else v for v in row))
@@ -226,7 +229,7 @@ def test_a_reason_quotes_nothing_of_the_line() -> None:
 
 def test_a_long_raw_line_is_kept_as_far_as_it_fits_in_whole_characters() -> None:
     line = json.dumps(event(page=None, song="é" * 70_000), ensure_ascii=False).encode()
-    (rejected,) = parse(EVENTS, batch_of([line])).rejected
+    (rejected,) = parse(EVENTS, batch_of([line]), DAYS).rejected
     assert len(rejected.raw.encode()) in (65_534, 65_535)
     assert line.decode().startswith(rejected.raw)
 

@@ -163,7 +163,7 @@ def test_rows_that_are_written_do_not_stay_in_memory_until_the_commit(
     folder_lake.put_events(FIRST, event(FIRST))
     listed = platform.lake("staging_events").list()
     [lines] = line_batches(platform.lake("staging_events").read(listed), listed)
-    row = parse(platform.catalogue.rules_of("staging_events"), lines).rows
+    row = parse(platform.catalogue.rules_of("staging_events"), lines, [FIRST]).rows
     held = []
 
     def load(session: Session) -> None:

@@ -21,14 +21,13 @@ from sparkify_dagster.cli.query.command import query
 from sparkify_dagster.cli.report import report
 from sparkify_dagster.cli.run.command import run
 from sparkify_dagster.cli.simulate import simulate
+from sparkify_dagster.cli.start import INTERRUPTED, INTERRUPTION
 from sparkify_dagster.cli.tables import tables
 from sparkify_dagster.cli.ui import ui
 from sparkify_dagster.cli.verify import verify
 from sparkify_dagster.console import DEBUG, complain, debugging, replace_unprintable
 from sparkify_dagster.errors import SparkifyError
 
-INTERRUPTED = 130
-INTERRUPTION = "interrupted; nothing half-written. The next run completes what is missing."
 READER_LEFT = 141  # as for a command that SIGPIPE ends
 
 
@@ -107,7 +106,7 @@ _debug_option(sparkify)
 
 
 def main() -> NoReturn:
-    """The entry point of the `sparkify` script."""
+    """Run the command line, and end the process."""
     # Ends as Ctrl-C does: what runs on a server is cancelled, and something is said.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     replace_unprintable()
