@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
-from sparkify_dagster.lake import Lake, LakeError, LakeFile, open_lake
+from sparkify_dagster.lake import (
+    ChangedError,
+    Chunk,
+    FileError,
+    Lake,
+    LakeError,
+    LakeFile,
+    open_lake,
+)
 from sparkify_dagster.lake.base import CHUNK_BYTES
 from sparkify_dagster.lake.local import FileFetcher, LocalLake
 from sparkify_dagster.lake.s3 import S3Lake
@@ -24,7 +32,7 @@ from sparkify_dagster_tests.fake_s3 import ACCESS_KEY, FakeS3, Handler, breaks_o
 from sparkify_dagster_tests.fixtures_lake import REGION, SECRET_KEY, S3Endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Future
     from pathlib import Path
 
@@ -94,11 +102,19 @@ class Meter:
 
 
 def contents(lake: Lake, files: Iterable[LakeFile] | None = None) -> dict[str, bytes]:
-    """Every file's decoded content, read in one go."""
+    """Every file's decoded content, read in one go; the first error, if a file has one."""
     found: dict[str, bytes] = {}
-    for chunk in lake.read(list(lake.list() if files is None else files)):
-        found[chunk.file.key] = found.get(chunk.file.key, b"") + chunk.data
+    with contextlib.closing(lake.read(list(lake.list() if files is None else files))) as chunks:
+        for chunk in whole(chunks):
+            found[chunk.file.key] = found.get(chunk.file.key, b"") + chunk.data
     return found
+
+
+def whole(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+    for chunk in chunks:
+        if chunk.error:
+            raise chunk.error
+        yield chunk
 
 
 # The contract
@@ -243,7 +259,7 @@ def test_a_file_that_changed_since_the_listing_is_an_error(place: Place, new: by
     path.write_bytes(new)
     os.utime(path, ns=(kept.st_atime_ns, kept.st_mtime_ns))
     place.settle()
-    with pytest.raises(LakeError, match=r"day\.json changed while it was being read; run again"):
+    with pytest.raises(ChangedError, match=r"day\.json: changed while .* read; run again"):
         contents(place.lake, files)
     assert place.lake.list()[0].etag != files[0].etag
 
@@ -254,8 +270,8 @@ def test_a_large_file_that_changes_between_its_parts_is_an_error(place: Place) -
     next(reader)
     path.write_bytes(b"y" * (10 * CHUNK_BYTES))
     place.settle()
-    with pytest.raises(LakeError, match=r"large\.json changed while"):
-        list(reader)
+    with pytest.raises(ChangedError, match=r"large\.json: changed while"):
+        list(whole(reader))
 
 
 def test_a_file_that_vanished_since_the_listing_is_an_error(place: Place) -> None:
@@ -263,7 +279,7 @@ def test_a_file_that_vanished_since_the_listing_is_an_error(place: Place) -> Non
     files = place.lake.list()
     path.unlink()
     place.settle()
-    with pytest.raises(LakeError, match=r"gone\.json vanished .*; run again"):
+    with pytest.raises(ChangedError, match=r"gone\.json: vanished .*; run again"):
         contents(place.lake, files)
 
 
@@ -296,6 +312,31 @@ def test_closing_early_leaves_no_thread_behind(place: Place) -> None:
     assert set(threading.enumerate()) == before
 
 
+@pytest.mark.parametrize("size", [20, 2 * CHUNK_BYTES + 1])
+def test_a_file_that_cannot_be_read_keeps_no_other_from_being_read(place: Place, size: int) -> None:
+    for name in ("a", "b", "d"):
+        place.put(f"{name}.json", name.encode() * size)
+    path = place.put("c.json", b"c" * size)
+    place.put("e.json.gz", gzip.compress(random.Random(5).randbytes(size))[:-9])
+    place.put("f.json", b"f")
+    files = place.lake.list()
+    path.write_bytes(b"x" * size)
+    place.settle()
+    found: dict[str, bytes] = {}
+    ends = []
+    for chunk in place.lake.read(files):
+        found[chunk.file.key] = found.get(chunk.file.key, b"") + chunk.data
+        ends += [(chunk.file.key, type(chunk.error))] if chunk.last else []
+    none = type(None)
+    assert ends == [
+        ("a.json", none), ("b.json", none), ("c.json", ChangedError), ("d.json", none),
+        ("e.json.gz", FileError), ("f.json", none),
+    ]  # fmt: skip
+    assert {key: found[key] for key in ("a.json", "b.json", "d.json", "f.json")} == {
+        "a.json": b"a" * size, "b.json": b"b" * size, "d.json": b"d" * size, "f.json": b"f",
+    }  # fmt: skip
+
+
 def test_an_error_leaves_no_thread_behind(place: Place) -> None:
     for number in range(200):
         place.put(f"{number}.json", b"x")
@@ -303,7 +344,7 @@ def test_an_error_leaves_no_thread_behind(place: Place) -> None:
     place.put("50.json", b"y")
     place.settle()
     before = set(threading.enumerate())
-    with pytest.raises(LakeError, match=r"/50\.json changed"):
+    with pytest.raises(LakeError, match=r"/50\.json: changed"):
         contents(place.lake, files)
     assert set(threading.enumerate()) == before
 
@@ -578,8 +619,8 @@ def test_a_body_shorter_than_announced_is_an_error_and_never_data(
     files = lake.list()
     fake_s3.get_faults.extend([breaks_off(data[:5000], announced, of=data)] * 99)
     reader = lake.read(files)
-    with pytest.raises(LakeError, match=r"a\.json: .* sent fewer bytes than announced"):
-        next(reader)
+    with pytest.raises(FileError, match=r"a\.json: .* sent fewer bytes than announced"):
+        list(whole(reader))
 
 
 def test_a_listing_that_breaks_off_is_asked_for_again(fake_s3: FakeS3) -> None:
@@ -600,7 +641,7 @@ def test_an_object_replaced_since_the_listing_is_an_error(fake_s3: FakeS3) -> No
     lake = faulty(fake_s3)
     files = lake.list()
     fake_s3.objects["log_data/a.json"] = b"new"
-    with pytest.raises(LakeError, match=r"a\.json changed while it was being read; run again"):
+    with pytest.raises(ChangedError, match=r"a\.json: changed while it was being read; run again"):
         contents(lake, files)
 
 
@@ -638,7 +679,7 @@ def test_a_store_without_etags_is_read(fake_s3: FakeS3) -> None:
     files = lake.list()
     assert contents(lake, files) == {"a.json": b"data"}
     fake_s3.objects["log_data/a.json"] = b"longer than before"
-    with pytest.raises(LakeError, match=r"a\.json changed"):
+    with pytest.raises(LakeError, match=r"a\.json: changed"):
         contents(lake, files)
 
 

@@ -62,8 +62,9 @@ def lake(platform: Platform, table: str) -> Iterator[Finding]:
 def _read_smallest(lake: Lake, files: list[LakeFile]) -> None:
     """Who may list may not always read."""
     with closing(lake.read([min(files, key=lambda file: file.size)])) as chunks:
-        for _ in chunks:
-            pass
+        for chunk in chunks:
+            if chunk.error:
+                raise chunk.error
 
 
 def json_paths(platform: Platform) -> Iterator[Finding]:

@@ -84,6 +84,7 @@ class SourceLoad:
         if plan.to_read:
             loaded, outcomes = self._load(session, plan, listing, versions)
             versions = ledger.current_versions(session, self._table)
+            listing = [loaded.newer.get(file.key, file) for file in listing]
         changed = {report.day for _, report in loaded.reports if report.day}
         outcomes = self._with_warnings(session, outcomes, changed)
         outcomes += compare_with_ledger(

@@ -51,6 +51,8 @@ class Loaded:
 
     reports: list[tuple[LakeFile, FileReport]] = field(default_factory=list)
     held: tuple[HeldBack, ...] = ()
+    newer: dict[str, LakeFile] = field(default_factory=dict)
+    """Files that changed meanwhile, by their key, in the version that was read in the end."""
     unknown_keys: Counter[str] = field(default_factory=Counter)
     removed: int = 0
 
@@ -88,6 +90,7 @@ class Loading:
         self._files = [file for file in order.plan.to_read if file.key not in waiting]
         # Their rows of before are deleted first.
         self._replaced = {file.key for file in (*order.plan.changed, *order.plan.repeated)}
+        self._newer: dict[str, LakeFile] = {}
         self._tally = Tally()
         self._places: list[StagedFile] = []
 
@@ -111,6 +114,7 @@ class Loading:
             self._copy()
         self._stage([file for file in self._files if file.key not in self._tally.files])
         self._read_changed_again()
+        loaded.newer = self._newer
         loaded.held = order.held + self._hold_back()
         self._dependents.note()
         for file in self._files:
@@ -222,6 +226,7 @@ class Loading:
             errors = {file.key: self._tally.files[file.key] for file in changed}
             self._take_out(changed)
             self._tally.files |= {key: errors[key] for key in errors.keys() - again.keys()}
+            self._newer |= again
             self._files = [again.get(file.key, file) for file in self._files]
             self._open(self._files)
             self._stage(list(again.values()))
