@@ -46,6 +46,10 @@ def behind(platform: Platform) -> Iterator[Finding]:
     ]
     if status.pending_tables:
         parts.append(f"tables to refresh: {_some(status.pending_tables)}")
+    for held in status.held_back:
+        if not held.waits:
+            name = f"{held.day or sources[held.table].file_noun} is held back"
+            yield Finding(Mark.FAIL, "lake", f"{name}: {held.key}: {held.cause}", held.cure)
     if parts:
         yield Finding(Mark.WARN, "tables", f"behind the lake: {listed(parts)}", "sparkify run")
     else:

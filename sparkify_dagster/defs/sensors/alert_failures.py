@@ -54,7 +54,8 @@ class Reader:
     def failed_checks(self, run: dg.DagsterRun, *, warnings: bool) -> list[Failure]:
         """The failed checks of a run that `failed_run` does not tell as a reason.
 
-        A warning stands until its cause is mended, run after run: it is reported when it is new.
+        What is published all the same stands until its cause is mended, run after run: it is
+        reported when it is new.
         """
         failed: dict[tuple[str, str], list[dg.AssetCheckEvaluation]] = {}
         for event in self._events(run, dg.DagsterEventType.ASSET_CHECK_EVALUATION):
@@ -75,8 +76,8 @@ class Reader:
         ]
 
     def _is_news(self, run: dg.DagsterRun, found: list[dg.AssetCheckEvaluation]) -> bool:
-        """Of error severity, or about a day (or a table without days) that was not so before."""
-        if any(one.severity is dg.AssetCheckSeverity.ERROR for one in found):
+        """Whether it stopped a run, or is about a day (or a table) that was not so before."""
+        if any(one.blocking for one in found):
             return True
         judged = [one for one in found if one.partition] or found
         return any(_rows(one) != self._rows_before(run, one) for one in judged[:_DAYS_COMPARED])

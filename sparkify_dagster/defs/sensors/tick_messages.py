@@ -32,7 +32,11 @@ def reason(found: Arrivals, decision: Decision) -> str:
     if decision.retried_at:
         day, at = min(decision.retried_at.items(), key=lambda item: item[1])
         when = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")
-        told.append(f"The run for {_days([day])} failed; tried again after {when} UTC.")
+        held = next((one for one in found.held_back if one.day == day and not one.waits), None)
+        what = (
+            f"Held back: {_days([day])} ({held})" if held else f"The run for {_days([day])} failed"
+        )
+        told.append(f"{what}; tried again after {when} UTC, or once the files change.")
     if len(decision.retried_at) > 1:
         told.append(f"{len(decision.retried_at) - 1} more days wait to be tried again.")
     if decision.given_up:

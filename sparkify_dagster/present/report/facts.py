@@ -21,7 +21,8 @@ from sparkify_dagster.warehouse.expected.verify_tables import configured, outcom
 from sparkify_dagster.warehouse.privacy.personal import masked
 from sparkify_dagster.warehouse.refresh.chart_rows import ChartRows, read_chart
 from sparkify_dagster.warehouse.refresh.refresh_table import read_state
-from sparkify_dagster.warehouse.status import tables_behind
+from sparkify_dagster.warehouse.reports import HeldBack
+from sparkify_dagster.warehouse.status import recorded
 
 ALL_ROWS = 31
 """A table of so many rows is shown whole (a month of days); of a longer one the first rows."""
@@ -100,7 +101,11 @@ class Reject:
 
 @dataclass(frozen=True)
 class Facts:
-    """Everything that the report says. `behind` are tables that the next run brings up to date."""
+    """Everything that the report says.
+
+    `behind` are tables that the next run brings up to date, `held_back` files that the last one
+    could not load.
+    """
 
     made_at: datetime
     location: str
@@ -108,6 +113,7 @@ class Facts:
     questions: tuple[Question, ...]
     sources: tuple[SourceState, ...]
     behind: tuple[str, ...]
+    held_back: tuple[HeldBack, ...]
     checks: tuple[CheckLine, ...]
     rejects: tuple[Reject, ...]
 
@@ -126,7 +132,7 @@ def read_facts(
         WarehouseError: if the warehouse cannot be read.
     """
     catalogue = platform.catalogue
-    behind = tables_behind(platform, notify)
+    _, held_back, behind = recorded(platform, tuple(catalogue.sources), lambda *_: {}, notify)
     if set(behind) >= set(catalogue.transforms):
         raise ReportError(
             f"There is nothing to report: {platform.warehouse.location} holds no table that is"
@@ -146,6 +152,7 @@ def read_facts(
             ),
             sources=_sources(session, catalogue),
             behind=behind,
+            held_back=tuple(held for held in held_back if not held.waits),
             checks=(*found, *_compared(session, platform)) if found else (),
             rejects=_rejects(session, catalogue),
         )
