@@ -19,6 +19,8 @@ from sparkify_dagster_tests.fixtures_warehouse import (
 )
 from sparkify_dagster_tests.histories import DERIVED, Dice, Step, World, everything_derived
 
+pytestmark = pytest.mark.every_engine
+
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[Step]:
@@ -54,14 +56,16 @@ def test_every_moment_of_a_long_history_agrees_with_the_reference(
         assert_same_rows(all_rows(world.platform), world.expected())
 
 
-@pytest.mark.parametrize("table", DERIVED)
-def test_a_full_refresh_changes_no_row(table: str, engine: EngineUnderTest, tmp_path: Path) -> None:
+def test_a_full_refresh_of_any_table_changes_no_row(
+    engine: EngineUnderTest, tmp_path: Path
+) -> None:
     world = World(engine, tmp_path)
     world.play(Dice(7).history(12))
     world.up()
     before = everything_derived(world.platform)
-    assert world.platform.refresh(table, full=True).full
-    assert_same_rows(everything_derived(world.platform), before)
+    for table in DERIVED:
+        assert world.platform.refresh(table, full=True).full
+        assert_same_rows(everything_derived(world.platform), before)
     bring_up_to_date(world.platform)
     assert_same_rows(everything_derived(world.platform), before)
 

@@ -118,6 +118,7 @@ def test_every_expected_result_is_compared() -> None:
     assert {path.stem for path in EXPECTED.glob("*.csv")} == set(RESULTS)
 
 
+@pytest.mark.every_engine
 def test_a_folder_gives_the_expected_results(engine: EngineUnderTest, tmp_path: Path) -> None:
     platform = engine.platform(tmp_path, LAKE)
     bring_up_to_date(platform)
