@@ -4,9 +4,11 @@ The lake is written here line by line, so that every expected number can be coun
 over it that several tests share are made in `fixtures_runs.py`.
 """
 
+import fcntl
 import json
+import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -118,12 +120,29 @@ def _migrations_are_read_once() -> Iterator[None]:
         yield
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that one process of the suite makes, and that nobody opens: it is copied."""
+    base = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    folder, done = base / name, base / f"{name}.done"
+    with (base / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            make(folder)
+            done.touch()
+    return folder
+
+
+def _open_home(folder: Path) -> None:
+    folder.mkdir()
+    open_instance(small_settings_in(folder)).dispose()
+
+
 @pytest.fixture(scope="session")
 def fresh_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Dagster's folder as its first opening leaves it, to be copied: making one takes longer."""
-    folder = tmp_path_factory.mktemp("fresh")
-    open_instance(small_settings_in(folder)).dispose()
-    return folder / "home"
+    return made_once(tmp_path_factory, "fresh", _open_home) / "home"
 
 
 @pytest.fixture

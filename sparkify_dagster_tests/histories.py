@@ -130,8 +130,9 @@ class World:
         return self.engine.platform(folder, lake, DUCKDB_THREADS=1, LOAD_MAX_REJECT_RATIO=1)
 
     def play(self, steps: Sequence[Step]) -> None:
-        for step in steps:
-            getattr(self, f"_{step[0]}")(*step[1:])
+        with self.platform.warehouse.stay_open():
+            for step in steps:
+                getattr(self, f"_{step[0]}")(*step[1:])
 
     def up(self) -> None:
         bring_up_to_date(self.platform)

@@ -29,23 +29,35 @@ def histories(draw: st.DrawFn) -> list[Step]:
     return [Dice(seed).step() for seed in seeds]
 
 
-@pytest.mark.slow(40)
-@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
-@given(histories())
+@pytest.mark.slow(25)
+@pytest.mark.parametrize(
+    ("engine", "examples"),
+    [("duckdb", 10), ("postgres", 5), ("redshift", 5)],
+    indirect=["engine"],
+)
 def test_any_history_ends_in_the_tables_of_a_fresh_load(
-    engine: EngineUnderTest, steps: list[Step]
+    engine: EngineUnderTest, examples: int
 ) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        world = World(engine, Path(folder, "lived"))
-        world.play(steps)
-        world.up()
-        assert_same_rows(all_rows(world.platform), world.expected())
-        fresh = world.fresh(Path(folder, "fresh"))
-        assert_same_rows(everything_derived(world.platform), everything_derived(fresh))
+    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(histories())
+    def live(steps: list[Step]) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            world = World(engine, Path(folder, "lived"))
+            world.play(steps)
+            world.up()
+            assert_same_rows(all_rows(world.platform), world.expected())
+            fresh = world.fresh(Path(folder, "fresh"))
+            assert_same_rows(everything_derived(world.platform), everything_derived(fresh))
+
+    live()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("engine", "seed"),
+    [("duckdb", 0), ("duckdb", 1), ("duckdb", 2), ("postgres", 0), ("redshift", 1)],
+    indirect=["engine"],
+)
 def test_every_moment_of_a_long_history_agrees_with_the_reference(
     seed: int, engine: EngineUnderTest, tmp_path: Path
 ) -> None:
