@@ -251,7 +251,9 @@ def test_every_case_is_that_of_a_check() -> None:
     assert not (BAD_DATA.keys() | BAD_LAKE.keys()) - known
 
 
-@pytest.mark.parametrize(("module_engine", "check", "sql"), cases(), indirect=["module_engine"])
+@pytest.mark.parametrize(
+    ("module_engine", "check", "sql"), list(cases()), indirect=["module_engine"]
+)
 def test_a_check_finds_what_breaks_its_rule(check: Check, sql: str, good: Platform) -> None:
     """In the whole table, in the days asked for, and among what a transaction changed."""
     with undone(good) as session:
