@@ -5,6 +5,7 @@ have the managed secret that moto leaves out. No test lives here.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -87,9 +88,11 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAws]:
 
     loader = _loader()
     monkeypatch.setattr(botocore.session, "create_loader", lambda *_: loader)
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
     serverless = FakeServerless()
-    with mock_aws():
+    with pytest.MonkeyPatch.context() as around, ExitStack() as account:
+        # Also while the account is taken down: moto would make hundreds of images once more.
+        around.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+        account.enter_context(mock_aws())
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", PLANTED_KEY_ID)
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", PLANTED_KEY)
         monkeypatch.setenv("AWS_SESSION_TOKEN", PLANTED_TOKEN)

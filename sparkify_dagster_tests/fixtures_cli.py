@@ -19,7 +19,7 @@ import pytest
 from click.testing import CliRunner
 
 from sparkify_dagster.cli.main import sparkify
-from sparkify_dagster_tests.fixtures_dagster import FIRST, LAST, SmallLake, link_files
+from sparkify_dagster_tests.fixtures_dagster import FIRST, LAST, SmallLake, link_files, made_once
 from sparkify_dagster_tests.fixtures_lake import CREDENTIALS, S3Endpoint
 
 SPARKIFY = Path(sys.executable).with_name("sparkify")
@@ -140,24 +140,36 @@ def project(empty_project: Project) -> Project:
     return empty_project
 
 
-@pytest.fixture(scope="session")
-def loaded_once(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The small lake loaded, with every question; for tests that only read."""
-    project = project_in(tmp_path_factory.mktemp("loaded"))
+def _load(folder: Path) -> None:
+    project = project_in(folder)
     SmallLake(project.lake)
     done = project.process("run")
     assert done.status == 0, done.err
+
+
+def _copied(original: Path, folder: Path) -> Project:
+    project = project_in(folder)
+    for name in ("warehouse", ".dagster"):
+        shutil.copytree(original / name, project.folder / name)
+    link_files(original / "lake", project.lake)
     return project
+
+
+@pytest.fixture(scope="session")
+def _loaded_first(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made_once(tmp_path_factory, "loaded-project", _load)
+
+
+@pytest.fixture(scope="session")
+def loaded_once(_loaded_first: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The small lake loaded, with every question; for tests that only read."""
+    return _copied(_loaded_first, tmp_path_factory.mktemp("loaded"))
 
 
 @pytest.fixture
-def loaded(loaded_once: Project, tmp_path: Path) -> Project:
+def loaded(_loaded_first: Path, tmp_path: Path) -> Project:
     """The small lake loaded, in a folder of its own."""
-    project = project_in(tmp_path / "project")
-    for name in ("warehouse", ".dagster"):
-        shutil.copytree(loaded_once.folder / name, project.folder / name)
-    link_files(loaded_once.lake, project.lake)
-    return project
+    return _copied(_loaded_first, tmp_path / "project")
 
 
 @pytest.fixture

@@ -4,10 +4,11 @@ The lake is written here line by line, so that every expected number can be coun
 over it that several tests share are made in `fixtures_runs.py`.
 """
 
-import json
+import fcntl
+import os
 import shutil
-from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date
 from pathlib import Path
 
 import dagster as dg
@@ -19,74 +20,32 @@ from sparkify_dagster.defs.instance.home import open_instance
 from sparkify_dagster.settings import Settings, load_settings
 from sparkify_dagster.settings.days import DayRange
 from sparkify_dagster.warehouse import Platform, open_platform
+from sparkify_dagster_tests.fixtures_warehouse import FolderLake, event, moment, song
 
 FIRST, LAST = date(2018, 11, 1), date(2018, 11, 3)
 THREE_DAYS = DayRange(FIRST, LAST)
 
 
-class SmallLake:
+class SmallLake(FolderLake):
     """A folder lake: two songs, and for each day one play of each of two listeners."""
 
     def __init__(self, root: Path, *, fill: bool = True) -> None:
-        self.root = root
-        self.log_data = root / "log_data"
-        self.song_data = root / "song_data"
+        super().__init__(root)
+        self.log_data, self.song_data = root / "log_data", root / "song_data"
         if fill:
             for n, title in enumerate(("Undo", "You Get Me")):
                 self.put_song(f"S{n}", title)
             for day in THREE_DAYS.days():
                 self.put_day(day)
 
-    def put_song(self, song: str, title: str) -> None:
-        row = {
-            "num_songs": 1,
-            "artist_id": f"A{song}",
-            "artist_latitude": None,
-            "artist_longitude": None,
-            "artist_location": "",
-            "artist_name": f"Artist of {title}",
-            "song_id": song,
-            "title": title,
-            "duration": 200.5,
-            "year": 2001,
-        }
-        self._write(self.song_data / "A" / f"{song}.json", [json.dumps(row)])
+    def put_song(self, song_id: str, title: str) -> Path:
+        artist = {"artist_id": f"A{song_id}", "artist_name": f"Artist of {title}"}
+        return self.put_songs(song_id, song(song_id=song_id, title=title, **artist))
 
     def put_day(self, day: date, *, users: Sequence[int] = (1, 2), level: str = "free") -> Path:
-        lines = [self.play(day, user, level=level) for user in users]
-        path = self.log_data / f"{day:%Y/%m}" / f"{day}-events.json"
-        self._write(path, lines)
-        return path
-
-    def play(self, day: date, user: int, *, level: str = "free") -> str:
-        moment = datetime(day.year, day.month, day.day, 12, tzinfo=UTC) + timedelta(minutes=user)
-        return json.dumps(
-            {
-                "artist": "Artist of Undo",
-                "auth": "Logged In",
-                "firstName": "Ada",
-                "gender": "F",
-                "itemInSession": 0,
-                "lastName": "Smith",
-                "length": 200.5,
-                "level": level,
-                "location": "Nowhere, NW",
-                "method": "PUT",
-                "page": "NextSong",
-                "registration": 1540000000000.0,
-                "sessionId": 7,
-                "song": "Undo",
-                "status": 200,
-                "ts": int(moment.timestamp() * 1000),
-                "userAgent": "Mozilla/5.0 | test",
-                "userId": str(user),
-            }
-        )
-
-    def _write(self, path: Path, lines: Sequence[str]) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)  # a link leads to a file that other tests read
-        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        played = {"artist": "Artist of Undo", "level": level}
+        plays = [event(day, ts=moment(day, 12, user), userId=str(user), **played) for user in users]
+        return self.put_events(day, *plays)
 
 
 def link_files(original: Path, folder: Path) -> None:
@@ -118,12 +77,29 @@ def _migrations_are_read_once() -> Iterator[None]:
         yield
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that one process of the suite makes, and that nobody opens: it is copied."""
+    base = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    folder, done = base / name, base / f"{name}.done"
+    with (base / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            make(folder)
+            done.touch()
+    return folder
+
+
+def _open_home(folder: Path) -> None:
+    folder.mkdir()
+    open_instance(small_settings_in(folder)).dispose()
+
+
 @pytest.fixture(scope="session")
 def fresh_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Dagster's folder as its first opening leaves it, to be copied: making one takes longer."""
-    folder = tmp_path_factory.mktemp("fresh")
-    open_instance(small_settings_in(folder)).dispose()
-    return folder / "home"
+    return made_once(tmp_path_factory, "fresh", _open_home) / "home"
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
-"""The engines under test: one set of rules, held by each of them.
+"""The engines under test: DuckDB runs every example, the others the contract that all hold.
 
-A test that takes `platform` or `engine` runs once for every engine. The stand-in takes Redshift's
-place: it is a surrogate, and no test of it says that Redshift passed.
+A test that takes `platform` or `engine` runs on DuckDB, and with the mark `every_engine` once for
+each of them. The stand-in takes Redshift's place: it is a surrogate, and no test of it says that
+Redshift passed.
 """
 
 import itertools
@@ -22,6 +23,20 @@ ENGINES = ("duckdb", "postgres", "redshift")
 SCRATCH = "scratch/copies"
 """The bucket and prefix of what the stand-in copies."""
 _numbers = itertools.count(1)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Which engines a test runs on, unless it names them itself."""
+    named = {
+        name.strip()
+        for mark in metafunc.definition.iter_markers("parametrize")
+        for name in (mark.args[0].split(",") if isinstance(mark.args[0], str) else mark.args[0])
+    }
+    whole = metafunc.definition.get_closest_marker("every_engine") is not None
+    for fixture in {"engine", "module_engine"} & set(metafunc.fixturenames) - named:
+        scope = "module" if fixture == "module_engine" else "function"
+        engines = ENGINES if whole else ENGINES[:1]
+        metafunc.parametrize(fixture, engines, indirect=True, scope=scope)
 
 
 @dataclass
@@ -75,13 +90,13 @@ def _under_test(request: pytest.FixtureRequest) -> Iterator[EngineUnderTest]:
             yield EngineUnderTest("redshift", standin_environ(standin, endpoint))
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture
 def engine(request: pytest.FixtureRequest) -> Iterator[EngineUnderTest]:
     with _under_test(request) as under_test:
         yield under_test
 
 
-@pytest.fixture(scope="module", params=ENGINES)
+@pytest.fixture(scope="module")
 def module_engine(request: pytest.FixtureRequest) -> Iterator[EngineUnderTest]:
     """For what several tests of a module share."""
     with _under_test(request) as under_test:

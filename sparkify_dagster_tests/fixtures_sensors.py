@@ -18,6 +18,7 @@ from sparkify_dagster.definitions import build_definitions
 from sparkify_dagster.defs.instance.home import open_instance
 from sparkify_dagster.defs.partitions import RANGE_END_TAG, RANGE_START_TAG
 from sparkify_dagster.defs.sensors.new_files import arrival_sensors
+from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.settings import load_settings
 from sparkify_dagster.warehouse import Platform
 from sparkify_dagster.warehouse.load.ledger import current_etags
@@ -115,8 +116,32 @@ class Daemon:
             self.platform.load(self.table, days=days, reload=False, run_id=run.run_id)
         self.instance.report_run_failed(run, "Its process was killed.")
 
+    def complete(self, request: dg.RunRequest) -> bool:
+        """What the run does to the warehouse, and how it ends; a tick sees no more of a run."""
+        run, days = self.launch(request), days_of(request)
+        catalogue = self.platform.catalogue
+        selected = {key.to_user_string() for key in request.asset_selection or ()}
+        config = request.run_config.get("ops", {})
+        try:
+            with self.platform.warehouse.stay_open():
+                for table in [table for table in catalogue.sources if table in selected]:
+                    dated = catalogue.sources[table].dated
+                    given = {"reload": dated} | config.get(table, {}).get("config", {})
+                    self.platform.load(
+                        table, days=days if dated else None, run_id=run.run_id, **given
+                    )
+                for table in [table for table in catalogue.transforms if table in selected]:
+                    daily = catalogue.is_daily(table)
+                    self.platform.refresh(table, days=days if daily else None, recompute=daily)
+        except SparkifyError as error:
+            self.instance.report_run_failed(run, str(error))
+            return False
+        ended = dg.DagsterEvent(dg.DagsterEventType.RUN_SUCCESS.value, run.job_name)
+        self.instance.report_dagster_event(ended, run.run_id)
+        return True
+
     def execute(self, request: dg.RunRequest) -> bool:
-        """The run, to its end, in this process."""
+        """The run, to its end, in this process: it takes five times as long."""
         quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
         done = self.job.execute_in_process(
             instance=self.instance,
@@ -132,7 +157,7 @@ class Daemon:
         for _ in range(ticks):
             requests = self.tick()
             for request in requests:
-                self.execute(request)
+                self.complete(request)
             if not requests and json.loads(self.cursor or "{}")["until"] is None:
                 return
             self.later(7 * 3600)

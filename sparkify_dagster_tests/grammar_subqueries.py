@@ -8,7 +8,8 @@ out, so columns must carry their table, as ours do.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from sparkify_dagster_tests.grammar_tokens import Statement, Token
+from sparkify_dagster_tests.grammar_statement import Statement
+from sparkify_dagster_tests.standin.tokens import Token
 
 _CLAUSES = {
     "EXCEPT", "FROM", "GROUP", "HAVING", "INTERSECT", "LIMIT", "ON", "ORDER", "SELECT", "SET",
@@ -38,7 +39,7 @@ class _Block:
     @property
     def clause(self) -> str:
         """The clause of the outer block that it stands in."""
-        return next((t.text for t in reversed(self.before) if t.is_word(*_CLAUSES)), "")
+        return next((t.word for t in reversed(self.before) if t.is_word(*_CLAUSES)), "")
 
     def sources(self) -> set[str]:
         """The names by which its tables are called."""
@@ -54,9 +55,9 @@ def correlated(s: Statement) -> Iterator[str]:
         own = block.sources()
         for i, name in _qualifiers(block.tokens):
             if name not in own and (distance := _distance(block, name)):
-                told = f"{name}.{block.tokens[i + 2].text}".lower()
+                column = f"{name}.{block.tokens[i + 2].name}"
                 for problem in _problems(block, i, distance):
-                    yield f"correlated subquery ({told}): {problem}"
+                    yield f"correlated subquery ({column}): {problem}"
 
 
 def _problems(block: _Block, place: int, distance: int) -> Iterator[str]:
@@ -101,14 +102,14 @@ def _relations(tokens: list[Token]) -> Iterator[str]:
     """The aliases, or names, of the relations that a FROM or JOIN begins with."""
     i = 0
     while i < len(tokens):
-        name = tokens[i].text if tokens[i].is_named else ""
+        name = tokens[i].name if tokens[i].is_name else ""
         i += 1
         while i + 1 < len(tokens) and tokens[i].is_symbol("."):
-            name, i = tokens[i + 1].text, i + 2
+            name, i = tokens[i + 1].name, i + 2
         if i < len(tokens) and tokens[i].is_word("AS"):
             i += 1
-        if i < len(tokens) and tokens[i].is_named and tokens[i].text not in _NOT_AN_ALIAS:
-            name, i = tokens[i].text, i + 1
+        if i < len(tokens) and tokens[i].is_name and tokens[i].word not in _NOT_AN_ALIAS:
+            name, i = tokens[i].name, i + 1
         if name:
             yield name
         if not (i < len(tokens) and tokens[i].is_symbol(",")):
@@ -120,10 +121,10 @@ def _qualifiers(tokens: list[Token]) -> Iterator[tuple[int, str]]:
     """The tables named before a column: `t.c`, but not the `s.t` of a FROM."""
     for i in range(len(tokens) - 2):
         before = tokens[i - 1] if i else None
-        named = tokens[i].is_named and tokens[i + 1].is_symbol(".")
-        table = before is not None and (before.is_word(*_BEFORE_RELATION) or before.text == ".")
+        named = tokens[i].is_name and tokens[i + 1].is_symbol(".")
+        table = before is not None and (before.is_word(*_BEFORE_RELATION) or before.is_symbol("."))
         if named and not table:
-            yield i, tokens[i].text
+            yield i, tokens[i].name
 
 
 def _distance(block: _Block, name: str) -> int:

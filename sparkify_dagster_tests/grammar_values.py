@@ -4,11 +4,11 @@ One function a rule. Types are known where a cast, a literal or a column of our 
 where nothing does, a number counts as whole, and a cast makes it plain.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sparkify_dagster.catalogue.tables import load_tables
-from sparkify_dagster_tests.grammar_denied import Rule
-from sparkify_dagster_tests.grammar_tokens import Kind, Statement, Token, arguments
+from sparkify_dagster_tests.grammar_statement import Rule, Statement, arguments
+from sparkify_dagster_tests.standin.tokens import Kind, Token
 
 _CLAUSES = {
     "AND", "AS", "BETWEEN", "BY", "CASE", "DISTINCT", "ELSE", "FROM", "HAVING", "IN", "INTO", "IS",
@@ -51,21 +51,21 @@ def trims(s: Statement) -> Iterator[str]:
         sides = ("BOTH", "LEADING", "TRAILING")
         named = cut is not None and any(not t.is_word(*sides) for t in words[:cut])
         if len(arguments(inner)) < 2 and not named:
-            yield f"{s[i].text} of one argument strips other characters on DuckDB: name them"
+            yield f"{s[i].word} of one argument strips other characters on DuckDB: name them"
 
 
 def dates(s: Statement) -> Iterator[str]:
     if any(s.calls("DATEDIFF", "DATE_DIFF")):
         yield "DATEDIFF counts the boundaries between, and differs by engine: subtract"
     for i in s.calls("EXTRACT"):
-        part = s[i + 2].text
+        part = s[i + 2].word
         if part in ("ISODOW", "ISOYEAR", "JULIAN", "WEEKDAY", "DAYOFWEEK", "DW"):
             yield f"EXTRACT({part}) is absent or differs by engine: DOW is 0 (Sunday) to 6"
 
 
 def trailing_blanks(s: Statement) -> Iterator[str]:
     for i, token in enumerate(s.tokens):
-        if token.kind is Kind.LITERAL and token.text.endswith(" '"):
+        if token.kind is Kind.STRING and token.text.endswith(" '"):
             beside = (s[i - 1], s[i + 1])
             if any(t.is_symbol(*_COMPARISONS) or t.is_word("LIKE", "IN") for t in beside):
                 yield "a comparison ignores trailing blanks: RTRIM(…, ' ') both sides"
@@ -74,7 +74,7 @@ def trailing_blanks(s: Statement) -> Iterator[str]:
 RULES: tuple[Rule, ...] = (integer_averages, integer_divisions, trims, dates, trailing_blanks)
 
 
-def _is_fraction(tokens: list[Token]) -> bool:
+def _is_fraction(tokens: Sequence[Token]) -> bool:
     """Whether something in an expression shows that it is no whole number."""
     for i, token in enumerate(tokens):
         if token.kind is Kind.NUMBER and any(sign in token.text for sign in ".eE"):
@@ -88,7 +88,7 @@ def _is_fraction(tokens: list[Token]) -> bool:
     return False
 
 
-def _factors_before(s: Statement, sign: int) -> list[Token]:
+def _factors_before(s: Statement, sign: int) -> Sequence[Token]:
     """The product to the left of a division."""
     start = sign
     while start > 0:
@@ -99,7 +99,7 @@ def _factors_before(s: Statement, sign: int) -> list[Token]:
     return s.tokens[start:sign]
 
 
-def _factor_after(s: Statement, sign: int) -> list[Token]:
+def _factor_after(s: Statement, sign: int) -> Sequence[Token]:
     end = sign + 1
     while end < len(s):
         token = s[end]

@@ -1,7 +1,8 @@
 """The grammar gate: whether Redshift would take a statement, as far as that is known without one.
 
-A statement must parse in sqlfluff's redshift dialect and pass rules of our own for what sqlfluff
-wrongly accepts. It is a judgement of text: no statement was run on Redshift.
+A statement must be of the grammar that Redshift's stand-in serves, parse in sqlfluff's redshift
+dialect, and pass our rules for what Redshift takes and means differently. It is a judgement of
+text: no statement was run on Redshift.
 """
 
 import re
@@ -9,24 +10,19 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import pairwise
 
-from sparkify_dagster_tests import grammar_denied, grammar_values, grammar_verdicts
+from sparkify_dagster_tests import grammar_habits, grammar_sqlfluff, grammar_values
 from sparkify_dagster_tests.grammar_copy import copy
+from sparkify_dagster_tests.grammar_statement import Statement, bound
 from sparkify_dagster_tests.grammar_subqueries import correlated
-from sparkify_dagster_tests.grammar_tokens import Statement, bound, read
+from sparkify_dagster_tests.standin.errors import RefusedError
+from sparkify_dagster_tests.standin.statements import judge
 
-RULES = (*grammar_denied.RULES, *grammar_values.RULES, copy, correlated)
+RULES = (*grammar_habits.RULES, *grammar_values.RULES, copy, correlated)
 
-# What Redshift documents and sqlfluff 4.5 does not know, as the text that is judged in its place.
-# A test shows for each that sqlfluff still refuses it.
-FALSE_REJECTIONS = (
-    # COPY: every bad row is skipped, without a limit.
-    (re.compile(r"(?<=\s)IGNOREALLERRORS\b(?=[^']*(?:'[^']*'[^']*)*$)"), ""),
-    # ANALYZE: only the columns that queries filter by.
-    (re.compile(r"^(\s*ANALYZE\s+[\w.]+)\s+PREDICATE\s+COLUMNS\s*;?\s*$", re.IGNORECASE), r"\1"),
-)
-# Of a long row list, the first and the last row are judged.
+# Of a long row list, the first and the last row are parsed.
 _ROW_LIST = re.compile(r"^(\s*INSERT\s+INTO\s+[\w.]+\s*\([\w\s,]*\)\s*VALUES\s*)(?=\()", re.I)
 _ROW = re.compile(r"\((?:[^()']|'(?:[^']|'')*'|\([^()]*\))*\)")
+# What changes from run to run: numbers, days and identifiers.
 _CHANGING = re.compile(r"\b(?:[0-9a-f]{8,}(?:-[0-9a-f]{4,})*|\d+)\b")
 
 
@@ -35,8 +31,30 @@ def problems_of(statement: str) -> list[str]:
 
     Named parameters (`:name`) are bound to a literal first.
     """
-    text = _shortened(bound(statement))
-    return list(_judged(_CHANGING.sub("0", text)))
+    text = bound(statement)
+    parsed = _CHANGING.sub("0", _shortened(text))
+    return list(dict.fromkeys([*refusals(text), *grammar_sqlfluff.unparsable(parsed)]))
+
+
+@cache
+def refusals(text: str) -> tuple[str, ...]:
+    """The problems that the stand-in and our own rules see."""
+    return tuple(_refusals(text))
+
+
+def _refusals(text: str) -> Iterator[str]:
+    try:
+        judge(text)
+    except RefusedError as error:
+        yield f"refused: {error}"
+    try:
+        statement = Statement(text)
+    except RefusedError:
+        return  # said already
+    if not len(statement):
+        yield "refused: no statement"
+    for rule in RULES:
+        yield from rule(statement)
 
 
 def problems_of_session(statements: Iterable[str]) -> list[str]:
@@ -51,42 +69,16 @@ def problems_of_session(statements: Iterable[str]) -> list[str]:
 def _problems_of_session(statements: Iterable[str]) -> Iterator[str]:
     open_transaction = False
     for statement in statements:
-        told = " ".join(statement.split())[:120]
+        shown = " ".join(statement.split())[:120]
         verb = statement.split(maxsplit=1)[0].upper().rstrip(";") if statement.strip() else ""
         if verb in ("BEGIN", "START"):
             open_transaction = True
         elif verb in ("COMMIT", "END", "ROLLBACK", "ABORT"):
             open_transaction = False
         if verb == "COPY" and not open_transaction:
-            yield f"COPY outside a transaction: {told}"
+            yield f"COPY outside a transaction: {shown}"
         for problem in problems_of(statement):
-            yield f"{problem}: {told}"
-
-
-@cache
-def _judged(text: str) -> tuple[str, ...]:
-    """Cached by the text without what changes from run to run: numbers, days and identifiers."""
-    verdicts = grammar_verdicts.in_use
-    if verdicts.passed(text):
-        return ()
-    found = _problems_in(text)
-    if not found:
-        verdicts.keep(text)
-    return found
-
-
-def _problems_in(text: str) -> tuple[str, ...]:
-    for pattern, instead in FALSE_REJECTIONS:
-        text = pattern.sub(instead, text)
-    statements, problems = read(text)
-    if len(statements) != 1:
-        return (*problems, f"{len(statements)} statements in one text: send one at a time")
-    return tuple(dict.fromkeys([*problems, *_denied(statements[0])]))
-
-
-def _denied(statement: Statement) -> Iterator[str]:
-    for rule in RULES:
-        yield from rule(statement)
+            yield f"{problem}: {shown}"
 
 
 def _shortened(text: str) -> str:

@@ -156,6 +156,7 @@ def reference_of_files(files: Mapping[tuple[str, str], bytes]) -> TableRows:
     return reference_analytics(events, songs)
 
 
+@pytest.mark.every_engine
 def test_awkward_cases_are_as_the_reference_has_them(awkward: Platform, tmp_path: Path) -> None:
     assert_same_rows(all_rows(awkward, TABLES), reference_of(awkward_lake(tmp_path).root))
 
@@ -282,7 +283,11 @@ def test_what_comes_late_changes_its_day_alone_and_ends_in_the_same_tables(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize(
+    ("engine", "seed"),
+    [("duckdb", 0), ("duckdb", 1), ("postgres", 0), ("redshift", 0)],
+    indirect=["engine"],
+)
 def test_any_history_ends_in_the_tables_of_the_reference(
     engine: EngineUnderTest, tmp_path: Path, seed: int
 ) -> None:
@@ -299,6 +304,7 @@ def test_any_history_ends_in_the_tables_of_the_reference(
 # --- the real days
 
 
+@pytest.mark.every_engine
 @pytest.mark.skipif(not LAKE.is_dir(), reason="absent here: the real data, ../shared/data")
 def test_the_real_days_give_the_expected_results(engine: EngineUnderTest, tmp_path: Path) -> None:
     platform = engine.platform(tmp_path, LAKE)

@@ -316,6 +316,7 @@ def test_every_question_has_a_chart_that_can_be_drawn() -> None:
         assert draw(ChartRows(chart, Rows(names, (row,)), 1)).svg, table
 
 
+@pytest.mark.every_engine
 def test_bars_of_texts_are_the_largest_and_everything_else_is_the_newest(
     platform: Platform,
 ) -> None:

@@ -113,7 +113,7 @@ def test_a_new_day_costs_a_day(loaded: Project) -> None:
     (loaded.folder / "dwh.cfg").write_text(
         (loaded.folder / "dwh.cfg").read_text().replace(f"LAST_DAY = {LAST}", "LAST_DAY =")
     )
-    SmallLake.put_day(lake_of(loaded), LAST + timedelta(1), users=(3,))
+    lake_of(loaded).put_day(LAST + timedelta(1), users=(3,))
     done = loaded.sparkify("run")
     assert done.status == 0, done.err
     assert row(done.out, "staging_events")[1:6] == ["1", "0", "0", "7", "1"]
@@ -123,10 +123,7 @@ def test_a_new_day_costs_a_day(loaded: Project) -> None:
 
 def lake_of(project: Project) -> SmallLake:
     """The small lake that is already there, to add to."""
-    lake = SmallLake.__new__(SmallLake)
-    lake.root = project.lake
-    lake.log_data, lake.song_data = project.lake / "log_data", project.lake / "song_data"
-    return lake
+    return SmallLake(project.lake, fill=False)
 
 
 def test_songs_that_arrive_late_are_loaded_without_any_new_day(loaded: Project) -> None:

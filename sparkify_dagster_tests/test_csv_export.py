@@ -80,7 +80,8 @@ def test_columns_have_the_text_that_rows_have(rows: list[tuple[object, ...]]) ->
 
 
 def test_every_white_space_at_an_end_is_quoted_as_it_is_in_rows() -> None:
-    every = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code <= 0xDFFF]
+    every = [chr(code) for code in range(0x10000) if not 0xD800 <= code <= 0xDFFF]
+    assert not any(chr(code).isspace() for code in range(0x10000, sys.maxunicode + 1))
     for form in ("{}a", "a{}"):
         values = [form.format(character) for character in every]
         lines = csv_lines(pa.record_batch([pa.array(values)], names=["text"]))

@@ -394,6 +394,7 @@ def verdicts(platform: Platform, folder: Path) -> dict[str, Verdict]:
         return {verdict.table: verdict for verdict in found}
 
 
+@pytest.mark.every_engine
 def test_what_every_engine_gives_equals_its_export_until_a_cell_changes(
     filled: Platform, tmp_path: Path
 ) -> None:
@@ -462,6 +463,7 @@ def test_a_column_that_the_table_gets_with_the_next_run_is_told_beside_the_other
     )
 
 
+@pytest.mark.every_engine
 def test_every_digit_of_a_decimal_is_compared(engine: EngineUnderTest, tmp_path: Path) -> None:
     platform = engine.platform(tmp_path, tmp_path / "lake")
     with platform.warehouse.write(print) as session:

@@ -107,6 +107,7 @@ def marks_in(platform: Platform) -> list[str]:
     return [mark for mark in MARKS if mark in told]
 
 
+@pytest.mark.every_engine
 def test_nothing_holds_a_forgotten_person_and_no_count_changes(
     engine: EngineUnderTest, tmp_path: Path, folder_lake: FolderLake
 ) -> None:
@@ -137,6 +138,7 @@ def test_nothing_holds_a_forgotten_person_and_no_count_changes(
     assert_same_rows(all_rows(loaded, every_table), after)
 
 
+@pytest.mark.every_engine
 def test_lines_in_quarantine_that_may_be_theirs_are_hidden_and_others_kept(
     loaded: Platform, folder_lake: FolderLake
 ) -> None:
@@ -286,6 +288,7 @@ def forgetful_histories(draw: st.DrawFn) -> list[Step]:
     return steps
 
 
+@pytest.mark.every_engine
 @pytest.mark.slow
 @settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
 @given(forgetful_histories())

@@ -31,7 +31,7 @@ from sparkify_dagster_tests.fixtures_warehouse import (
 )
 from sparkify_dagster_tests.test_cli_query import ESCAPES
 
-pytestmark = pytest.mark.all_questions
+pytestmark = [pytest.mark.all_questions, pytest.mark.every_engine]
 
 README = Path(__file__).parents[1] / "README.md"
 ONE_OF_EACH = """

@@ -73,6 +73,7 @@ def good_lake(lake: FolderLake) -> None:
     lake.put_songs("s", song())
 
 
+@pytest.mark.every_engine
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_a_day_that_cannot_be_loaded_is_held_back_and_every_other_day_is_published(
     trouble: str, platform: Platform, folder_lake: FolderLake
@@ -94,6 +95,7 @@ def test_a_day_that_cannot_be_loaded_is_held_back_and_every_other_day_is_publish
     assert platform.status().days == (SECOND,)
 
 
+@pytest.mark.every_engine
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_a_day_that_is_held_back_keeps_the_rows_that_it_had(
     trouble: str, platform: Platform, folder_lake: FolderLake
@@ -116,6 +118,7 @@ def test_a_day_that_is_held_back_keeps_the_rows_that_it_had(
             assert now[table] == rows, table
 
 
+@pytest.mark.every_engine
 def test_a_day_is_loaded_whole_once_it_is_mended(
     platform: Platform, folder_lake: FolderLake
 ) -> None:
@@ -153,6 +156,7 @@ def test_a_held_back_file_that_vanishes_is_forgotten_and_its_day_loaded(
     assert platform.status().held_back == ()
 
 
+@pytest.mark.every_engine
 def test_a_song_file_that_cannot_be_read_holds_back_itself(
     platform: Platform, folder_lake: FolderLake
 ) -> None:
@@ -215,6 +219,7 @@ def restless(
     return make
 
 
+@pytest.mark.every_engine
 @pytest.mark.parametrize("loaded_before", [False, True])
 def test_a_file_that_changes_while_it_is_read_is_read_again(
     loaded_before: bool,
@@ -250,6 +255,7 @@ def test_a_file_that_never_stops_changing_holds_back_its_day(
     assert days_loaded(platform).keys() == {FIRST, SECOND, THIRD}
 
 
+@pytest.mark.every_engine
 @pytest.mark.s3
 @pytest.mark.parametrize("reads_logs", ["yes", "no"])
 def test_in_s3_a_day_is_held_back_alone_whoever_reads_the_files(

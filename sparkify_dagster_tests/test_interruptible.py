@@ -29,6 +29,8 @@ from sparkify_dagster_tests.fixtures_engines import EngineUnderTest
 from sparkify_dagster_tests.fixtures_warehouse import FIRST, FolderLake, Platform, event
 from sparkify_dagster_tests.test_frames import ENDLESS
 
+pytestmark = pytest.mark.every_engine
+
 SOON = 1.0
 """Seconds within which a statement ends that was interrupted."""
 TRIES = 25

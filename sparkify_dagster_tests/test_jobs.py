@@ -8,8 +8,8 @@ import pytest
 from sparkify_dagster.definitions import build_definitions
 from sparkify_dagster.defs.partitions import daily_partitions, range_tags
 from sparkify_dagster.settings import Settings
-from sparkify_dagster.warehouse import Platform
-from sparkify_dagster_tests.fixtures_dagster import THREE_DAYS
+from sparkify_dagster.warehouse import Platform, open_platform
+from sparkify_dagster_tests.fixtures_dagster import THREE_DAYS, small_settings_in
 from sparkify_dagster_tests.fixtures_warehouse import FEW_QUESTIONS, bring_up_to_date
 
 SECOND = date(2018, 11, 2)
@@ -32,11 +32,19 @@ def built(small_settings: Settings, small_platform: Platform) -> dg.Definitions:
     return build_definitions(small_settings, small_platform)
 
 
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> tuple[dg.Definitions, Platform]:
+    """Definitions that are only looked at."""
+    settings = small_settings_in(tmp_path_factory.mktemp("jobs"))
+    platform = open_platform(settings)
+    return build_definitions(settings, platform), platform
+
+
 @pytest.mark.parametrize("name", SELECTED)
 def test_a_job_selects_what_its_name_says_and_explains_itself(
-    built: dg.Definitions, name: str
+    shipped: tuple[dg.Definitions, Platform], name: str
 ) -> None:
-    job = built.resolve_job_def(name)
+    job = shipped[0].resolve_job_def(name)
     keys = set(job.asset_layer.selected_asset_keys)
     assert {key.to_user_string() for key in keys} == SELECTED[name]
     assert job.description
@@ -46,15 +54,16 @@ def test_a_job_selects_what_its_name_says_and_explains_itself(
 
 @pytest.mark.parametrize("name", SELECTED)
 def test_a_job_runs_the_checks_of_its_assets_and_no_others(
-    built: dg.Definitions, name: str, small_platform: Platform
+    shipped: tuple[dg.Definitions, Platform], name: str
 ) -> None:
+    built, platform = shipped
     found = {
         (key.asset_key.to_user_string(), key.name)
         for key in built.resolve_job_def(name).asset_layer.asset_graph.asset_check_keys
     }
     expected = {
         (check.table, check.name)
-        for check in small_platform.catalogue.checks
+        for check in platform.catalogue.checks
         if name == "checks" or check.table in SELECTED[name]
     }
     assert found == expected
@@ -62,14 +71,19 @@ def test_a_job_runs_the_checks_of_its_assets_and_no_others(
 
 @pytest.mark.parametrize("name", SELECTED)
 def test_only_jobs_with_daily_tables_ask_for_days(
-    built: dg.Definitions, name: str, small_settings: Settings
+    shipped: tuple[dg.Definitions, Platform], name: str
 ) -> None:
+    built, platform = shipped
     days = built.resolve_job_def(name).partitions_def
-    assert days is (daily_partitions(small_settings.partitions) if name in DAILY else None)
+    assert days is (daily_partitions(platform.settings.partitions) if name in DAILY else None)
 
 
-@pytest.mark.parametrize("days", DAYS)
-@pytest.mark.parametrize("name", SELECTED)
+@pytest.mark.parametrize(
+    ("name", "days"),
+    # The job of all checks runs in test_assets.py.
+    [(name, "a range") for name in SELECTED if name != "checks"]
+    + [(name, "one day") for name in SELECTED if name in DAILY],
+)
 def test_a_job_materializes_what_it_selects_for_the_days_of_the_run(
     built: dg.Definitions,
     small_platform: Platform,
@@ -77,7 +91,7 @@ def test_a_job_materializes_what_it_selects_for_the_days_of_the_run(
     name: str,
     days: str,
 ) -> None:
-    if name in ("dimensions", "analytics", "checks"):
+    if name in ("dimensions", "analytics"):
         bring_up_to_date(small_platform)
     job = built.resolve_job_def(name)
     tags = DAYS[days]

@@ -28,7 +28,7 @@ from sparkify_dagster_tests.fixtures_warehouse import (
     with_questions,
 )
 
-KILLS = 50
+KILLS = 30
 BEFORE = Simulation(date(2018, 11, 1), days=2, users=60, songs=200, events_per_day=1500, seed=3)
 AFTER = Simulation(date(2018, 11, 3), days=4, users=60, songs=260, events_per_day=1500, seed=4)
 CATALOGUE = with_questions(*FEW_QUESTIONS)
@@ -116,7 +116,7 @@ def lakes(tmp_path: Path) -> tuple[Path, Path]:
     return before, after
 
 
-@pytest.mark.slow(70)
+@pytest.mark.slow(45)
 def test_a_process_killed_at_any_instant_leaves_whole_tables_and_the_next_run_completes(
     lakes: tuple[Path, Path], tmp_path: Path
 ) -> None:

@@ -106,6 +106,7 @@ def test_blank_lines_are_numbered_but_not_counted() -> None:
     assert counts == {0: 2}
 
 
+@pytest.mark.every_engine
 def test_a_line_of_more_than_four_mebibytes_is_quarantined_alone(
     platform: Platform, folder_lake: FolderLake
 ) -> None:

@@ -71,6 +71,7 @@ def test_bad_lines_of_every_kind_are_quarantined_and_the_rest_of_the_real_files_
         assert count == sum(1 for line in content.split(b"\n") if line.strip())
 
 
+@pytest.mark.every_engine
 def test_a_rejected_line_is_told_with_file_number_reason_and_text(
     platform: Platform, folder_lake: FolderLake
 ) -> None:
@@ -142,6 +143,7 @@ def test_song_files_have_the_limit_of_the_whole_catalogue(
     assert (report.rows_added, report.rows_total) == (1, 200)
 
 
+@pytest.mark.every_engine
 def test_a_changed_file_replaces_its_own_rows_only(
     platform: Platform, folder_lake: FolderLake
 ) -> None:
@@ -155,6 +157,7 @@ def test_a_changed_file_replaces_its_own_rows_only(
     assert rows_of(platform, "SELECT user_id FROM staging_events ORDER BY 1") == [(3,), (4,)]
 
 
+@pytest.mark.every_engine
 def test_a_file_that_vanishes_keeps_its_rows_and_is_told(
     platform: Platform, folder_lake: FolderLake
 ) -> None:
@@ -181,6 +184,7 @@ def test_a_file_that_comes_back_is_loaded_once(platform: Platform, folder_lake: 
     assert load(platform).rows_total == 2
 
 
+@pytest.mark.every_engine
 def test_a_day_asked_for_by_name_is_reloaded_alone(
     platform: Platform, folder_lake: FolderLake
 ) -> None:
@@ -203,6 +207,7 @@ def test_only_the_days_of_a_range_are_read(platform: Platform, folder_lake: Fold
     assert platform.status().days == (days[0], days[3])
 
 
+@pytest.mark.every_engine
 def test_the_ledger_keeps_every_version(platform: Platform, folder_lake: FolderLake) -> None:
     path = folder_lake.put_events(FIRST, event())
     load(platform, run_id="one")
@@ -246,6 +251,7 @@ def test_content_that_returns_to_an_earlier_version_is_loaded_again(
     assert len(rows_of(folder_lake_platform, "SELECT * FROM load_files")) == 2
 
 
+@pytest.mark.every_engine
 def test_unknown_keys_are_counted_by_file_and_warned_about(
     platform: Platform, folder_lake: FolderLake
 ) -> None:
@@ -311,6 +317,7 @@ def test_a_log_day_is_the_one_of_the_file_name_not_of_its_events(
     assert rows_of(platform, sql) == [(SECOND, date(2018, 10, 1))]
 
 
+@pytest.mark.every_engine
 def test_a_reload_of_everything_changes_no_row(platform: Platform, folder_lake: FolderLake) -> None:
     folder_lake.put_events(FIRST, *[event(itemInSession=n, x=1) for n in range(200)])
     folder_lake.put_songs("s", song())

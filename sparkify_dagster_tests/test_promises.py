@@ -19,6 +19,8 @@ from sparkify_dagster_tests.fixtures_warehouse import (
 )
 from sparkify_dagster_tests.histories import DERIVED, Dice, Step, World, everything_derived
 
+pytestmark = pytest.mark.every_engine
+
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[Step]:
@@ -27,23 +29,35 @@ def histories(draw: st.DrawFn) -> list[Step]:
     return [Dice(seed).step() for seed in seeds]
 
 
-@pytest.mark.slow(40)
-@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
-@given(histories())
+@pytest.mark.slow(25)
+@pytest.mark.parametrize(
+    ("engine", "examples"),
+    [("duckdb", 10), ("postgres", 5), ("redshift", 5)],
+    indirect=["engine"],
+)
 def test_any_history_ends_in_the_tables_of_a_fresh_load(
-    engine: EngineUnderTest, steps: list[Step]
+    engine: EngineUnderTest, examples: int
 ) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        world = World(engine, Path(folder, "lived"))
-        world.play(steps)
-        world.up()
-        assert_same_rows(all_rows(world.platform), world.expected())
-        fresh = world.fresh(Path(folder, "fresh"))
-        assert_same_rows(everything_derived(world.platform), everything_derived(fresh))
+    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(histories())
+    def live(steps: list[Step]) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            world = World(engine, Path(folder, "lived"))
+            world.play(steps)
+            world.up()
+            assert_same_rows(all_rows(world.platform), world.expected())
+            fresh = world.fresh(Path(folder, "fresh"))
+            assert_same_rows(everything_derived(world.platform), everything_derived(fresh))
+
+    live()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("engine", "seed"),
+    [("duckdb", 0), ("duckdb", 1), ("duckdb", 2), ("postgres", 0), ("redshift", 1)],
+    indirect=["engine"],
+)
 def test_every_moment_of_a_long_history_agrees_with_the_reference(
     seed: int, engine: EngineUnderTest, tmp_path: Path
 ) -> None:
@@ -54,14 +68,16 @@ def test_every_moment_of_a_long_history_agrees_with_the_reference(
         assert_same_rows(all_rows(world.platform), world.expected())
 
 
-@pytest.mark.parametrize("table", DERIVED)
-def test_a_full_refresh_changes_no_row(table: str, engine: EngineUnderTest, tmp_path: Path) -> None:
+def test_a_full_refresh_of_any_table_changes_no_row(
+    engine: EngineUnderTest, tmp_path: Path
+) -> None:
     world = World(engine, tmp_path)
     world.play(Dice(7).history(12))
     world.up()
     before = everything_derived(world.platform)
-    assert world.platform.refresh(table, full=True).full
-    assert_same_rows(everything_derived(world.platform), before)
+    for table in DERIVED:
+        assert world.platform.refresh(table, full=True).full
+        assert_same_rows(everything_derived(world.platform), before)
     bring_up_to_date(world.platform)
     assert_same_rows(everything_derived(world.platform), before)
 

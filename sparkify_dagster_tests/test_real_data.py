@@ -79,14 +79,15 @@ def platform_of(folder: Path, **environment: str) -> Platform:
 
 def bring_up_to_date(platform: Platform, *days: date) -> None:
     """Load the given days by name, or everything that is new, and refresh the star."""
-    if days:
-        span = (days[0], days[-1])
-        platform.load("staging_events", days=span, reload=True, run_id="test")
-    else:
-        platform.load("staging_events", days=None, reload=False, run_id="test")
-    platform.load("staging_songs", days=None, reload=False, run_id="test")
-    for table in platform.catalogue.transforms:
-        platform.refresh(table)
+    with platform.warehouse.stay_open():
+        if days:
+            span = (days[0], days[-1])
+            platform.load("staging_events", days=span, reload=True, run_id="test")
+        else:
+            platform.load("staging_events", days=None, reload=False, run_id="test")
+        platform.load("staging_songs", days=None, reload=False, run_id="test")
+        for table in platform.catalogue.transforms:
+            platform.refresh(table)
 
 
 def as_text(value: object) -> str:
@@ -118,6 +119,7 @@ def test_every_expected_result_is_compared() -> None:
     assert {path.stem for path in EXPECTED.glob("*.csv")} == set(RESULTS)
 
 
+@pytest.mark.every_engine
 def test_a_folder_gives_the_expected_results(engine: EngineUnderTest, tmp_path: Path) -> None:
     platform = engine.platform(tmp_path, LAKE)
     bring_up_to_date(platform)

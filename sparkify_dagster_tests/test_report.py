@@ -67,6 +67,7 @@ def told(here: Platform, folder_lake: FolderLake) -> Facts:
     return load(here, folder_lake)
 
 
+@pytest.mark.every_engine
 def test_it_says_the_same_on_every_engine(platform: Platform, folder_lake: FolderLake) -> None:
     told = load(platform, folder_lake)
     figures = [(figure.name, figure.value, figure.note) for figure in told.headline]

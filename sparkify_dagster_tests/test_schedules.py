@@ -26,10 +26,17 @@ from sparkify_dagster_tests.fixtures_warehouse import (
     event,
     make_platform,
     song,
+    with_questions,
 )
 from sparkify_dagster_tests.test_concurrency import held
 
 NIGHT = datetime(2018, 11, 10, 4, tzinfo=UTC)
+
+
+@pytest.fixture
+def watched(tmp_path: Path, folder_lake: FolderLake) -> Platform:
+    """A platform over an empty folder lake; it answers no questions: its runs are shorter."""
+    return make_platform(tmp_path / "platform", folder_lake.root, with_questions())
 
 
 def evaluate(platform: Platform, name: str, at: datetime = NIGHT) -> ScheduleExecutionData:

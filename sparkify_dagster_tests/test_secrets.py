@@ -1,7 +1,8 @@
 """No secret in any output, log, event, process list or statement: planted ones are searched for.
 
-Commands run as processes against servers that need a password and a secret access key, going well
-and going wrong. What the whole suite leaves behind is searched at its end by plugin_secrets.py.
+Commands run against servers that need a password and a secret access key, going well and going
+wrong; some as processes, whose arguments are looked at. What the whole suite leaves behind is
+searched at its end by plugin_secrets.py.
 """
 
 import subprocess
@@ -24,23 +25,26 @@ from sparkify_dagster_tests.standin import StandIn
 
 pytestmark = [pytest.mark.s3, pytest.mark.slow]
 
-COMMANDS = [
+AS_PROCESSES = [
     (0, ["run", "--debug"], {}),
+    (0, ["doctor"], {}),
+    (1, ["run", "--debug"], {"SPARKIFY_CLUSTER_DB_PASSWORD": "wrong"}),
+]
+"""What is run, what it is given, and whether it succeeds."""
+COMMANDS = [
     (0, ["run"], {}),
     (0, ["run", "--full", "--select", "songplays"], {}),
     (0, ["query", "SELECT * FROM users"], {}),
     (1, ["query", "SELECT nothing FROM users", "--debug"], {}),
-    (0, ["doctor"], {}),
     (0, ["tables", "show"], {}),
     (0, ["tables", "grant"], {}),
-    (1, ["run", "--debug"], {"SPARKIFY_CLUSTER_DB_PASSWORD": "wrong"}),
     (1, ["run", "--debug"], {"SPARKIFY_CLUSTER_DB_NAME": "no_such_database"}),
     (1, ["run", "--debug"], {"SPARKIFY_CLUSTER_SSLMODE": "verify-full"}),
     (1, ["run", "--debug"], {"SPARKIFY_S3_LOG_DATA": "s3://no-such-bucket/log_data"}),
     (1, ["doctor"], {"SPARKIFY_CLUSTER_DB_PORT": "1"}),
     (1, ["run", "--debug"], {"AWS_SECRET_ACCESS_KEY": "wrong"}),
 ]
-"""What is run, what it is given, and whether it succeeds."""
+"""The same, in the process of the test."""
 
 
 @pytest.fixture(params=["postgres", "redshift"])
@@ -86,15 +90,22 @@ def watched_processes(seen: set[str]) -> Iterator[None]:
         thread.join()
 
 
-@pytest.mark.slow(30)
-def test_no_command_leaves_or_tells_a_secret(project: Project, tmp_path: Path) -> None:
-    told = tmp_path / "told.txt"
+@pytest.mark.slow
+def test_no_command_leaves_or_shows_a_secret(
+    project: Project, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shown = tmp_path / "shown.txt"
     processes: set[str] = set()
-    with watched_processes(processes), told.open("w") as file:
-        for status, command, environment in COMMANDS:
+    with watched_processes(processes), shown.open("w") as file:
+        for status, command, environment in AS_PROCESSES:
             done = project.process(*command, **environment)
             assert done.status == status, (command, done.out, done.err)
             file.write(done.out + done.err)
+    with shown.open("a") as file:
+        for status, command, environment in COMMANDS:
+            done = project.sparkify(*command, **environment)
+            assert done.status == status, (command, done.out, done.err)
+            file.write("".join((done.out, done.err, *capfd.readouterr())))
     assert any("sparkify" in line for line in processes)
     assert not [line for line in processes if any(secret in line for secret in SECRETS)]
     assert list(files_with_secrets(tmp_path)) == []

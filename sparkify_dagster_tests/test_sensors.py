@@ -161,7 +161,7 @@ def test_arrivals_are_recorded_on_the_prefix_by_day_once(
     requests = daemon.tick()
     daemon.crash(*requests)
     daemon.later(3600)
-    daemon.execute(*daemon.tick())
+    daemon.complete(*daemon.tick())
     daemon.tick()
     assert [e.partition for e in daemon.events] == [str(SECOND), str(THIRD)]
     key = dg.AssetKey("log_data")
@@ -254,7 +254,7 @@ def test_a_failed_run_is_asked_for_again_after_a_delay_that_grows(
         daemon.after(wait - 10)
         assert f"The run for {SECOND} failed; tried again after" in daemon.skipped()
         daemon.after(wait + 1)
-    assert daemon.execute(*daemon.tick())
+    assert daemon.complete(*daemon.tick())
     assert len(keys) == 3
     assert daemon.tick() == []
 
@@ -264,7 +264,7 @@ def test_a_failed_run_is_asked_for_at_most_so_often(
 ) -> None:
     path = put_bad(folder_lake, SECOND)
     for _ in range(daemon.platform.settings.sensors.max_attempts):
-        assert not daemon.execute(*daemon.tick())
+        assert not daemon.complete(*daemon.tick())
         daemon.later(10**5)
     assert f"Given up, because every run failed: {SECOND}." in daemon.skipped()
     daemon.later(10**9)
@@ -329,7 +329,7 @@ def test_a_run_that_was_canceled_counts_as_failed(daemon: Daemon, folder_lake: F
     daemon.instance.report_run_canceled(run)
     assert "tried again" in daemon.skipped()
     daemon.later(60)
-    assert daemon.execute(*daemon.tick())
+    assert daemon.complete(*daemon.tick())
 
 
 def test_a_warehouse_that_was_removed_is_filled_again(
@@ -340,7 +340,7 @@ def test_a_warehouse_that_was_removed_is_filled_again(
     daemon.platform.settings.duckdb.path.unlink()
     daemon.later(3600)
     (again,) = daemon.tick()
-    assert daemon.execute(again)
+    assert daemon.complete(again)
     assert rows_of(daemon.platform, "SELECT COUNT(*) FROM songplays") == [(2,)]
 
 
@@ -471,6 +471,7 @@ def test_a_warehouse_that_cannot_be_read_is_one_clear_message(
         daemon.look()
 
 
+@pytest.mark.every_engine
 def test_on_every_engine_a_file_is_loaded_once_and_a_quiet_tick_asks_no_server(
     engine: EngineUnderTest,
     tmp_path: Path,
@@ -533,11 +534,11 @@ def test_songs_are_tried_again_too(song_daemon: Daemon, folder_lake: FolderLake)
     song_daemon.crash(*song_daemon.tick(), after_loading=True)
     assert "tried again after" in song_daemon.skipped()
     song_daemon.later(60)
-    assert song_daemon.execute(*song_daemon.tick())
+    assert song_daemon.complete(*song_daemon.tick())
     assert song_daemon.tick() == []
     folder_lake.put("song_data", "bad.json", BAD)
     for _ in range(song_daemon.platform.settings.sensors.max_attempts):
-        assert not song_daemon.execute(*song_daemon.tick())
+        assert not song_daemon.complete(*song_daemon.tick())
         song_daemon.later(10**5)
     assert "Given up" in song_daemon.skipped()
 

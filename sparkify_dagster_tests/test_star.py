@@ -39,6 +39,7 @@ def test_an_event_delivered_twice_is_one_play_of_its_earliest_day(
     assert rows_of(platform, plays) == [(SECOND, "paid")]
 
 
+@pytest.mark.every_engine
 def test_the_identity_of_a_play_is_stable(platform: Platform, folder_lake: FolderLake) -> None:
     folder_lake.put_events(FIRST, event(userId="10", sessionId=182, itemInSession=3))
     bring_up_to_date(platform)
@@ -92,6 +93,7 @@ def test_of_several_songs_that_match_the_smallest_id_is_taken_and_the_play_is_on
     assert rows_of(platform, "SELECT song_id, artist_id FROM songplays") == [("S1", "A3")]
 
 
+@pytest.mark.every_engine
 def test_a_song_that_comes_after_its_plays_is_matched_in_the_affected_days_only(
     platform: Platform, folder_lake: FolderLake
 ) -> None:
@@ -112,6 +114,7 @@ def test_a_song_that_comes_after_its_plays_is_matched_in_the_affected_days_only(
     assert found == [(FIRST, None), (SECOND, "S1"), (THIRD, None)]
 
 
+@pytest.mark.every_engine
 def test_a_level_change_learnt_late_splits_a_period(
     platform: Platform, folder_lake: FolderLake
 ) -> None:
@@ -162,6 +165,7 @@ def test_the_most_frequent_spelling_of_an_artist_wins_with_its_own_place(
     assert rows_of(platform, artist) == [("Mûse", "Paris", None)]
 
 
+@pytest.mark.every_engine
 def test_time_is_utc_with_iso_weeks_and_sunday_as_zero(
     platform: Platform, folder_lake: FolderLake
 ) -> None:
@@ -174,6 +178,7 @@ def test_time_is_utc_with_iso_weeks_and_sunday_as_zero(
     ]
 
 
+@pytest.mark.every_engine
 def test_only_blanks_are_trimmed_where_songs_are_matched(
     platform: Platform, folder_lake: FolderLake
 ) -> None:

@@ -31,6 +31,8 @@ from sparkify_dagster_tests.fixtures_warehouse import (
 from sparkify_dagster_tests.postgres_server import Database
 from sparkify_dagster_tests.redshift_grammar import problems_of
 
+pytestmark = pytest.mark.every_engine
+
 
 @dataclass(frozen=True)
 class Place:

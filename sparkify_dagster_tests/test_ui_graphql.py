@@ -208,22 +208,27 @@ def everything_can_be_run_again(ui: RunningUi) -> None:
     assert_shown_as_held(ui)
 
 
-@pytest.fixture
-def ui_of_sixteen_days(empty_project: Project) -> Iterator[RunningUi]:
-    project_in(empty_project.folder, DAYS[0], DAYS[-1])
-    lake_of_days(empty_project.lake)
-    empty_project.environment.update(SPARKIFY_SENSORS_ENABLED="no", SPARKIFY_SCHEDULES_ENABLED="no")
-    with running_ui(empty_project) as running:
-        yield running
-
-
-@pytest.mark.slow(90)
-def test_sixteen_runs_requested_at_once_on_different_days_all_succeed(
-    ui_of_sixteen_days: RunningUi,
+@pytest.mark.slow(70)
+def test_runs_requested_at_once_take_turns_and_one_whose_process_is_killed_is_run_again(
+    empty_project: Project,
 ) -> None:
-    ui = ui_of_sixteen_days
-    with ThreadPoolExecutor(16) as pool:
-        launched = list(pool.map(ui.launch, DAYS))
+    days = DayRange(FIRST, FIRST + timedelta(59))
+    project_in(empty_project.folder, str(days.first), str(days.last))
+    write_lake(
+        empty_project.lake,
+        Simulation(FIRST, days=60, users=60, songs=60, events_per_day=500, seed=2),
+    )
+    empty_project.environment.update(SPARKIFY_SENSORS_ENABLED="no", SPARKIFY_SCHEDULES_ENABLED="no")
+    with running_ui(empty_project) as ui:
+        runs_of_different_days_take_turns(ui)
+        a_killed_run_is_run_again(ui, days)
+        assert_shown_as_held(ui)
+    assert_as_fresh(empty_project, empty_project.lake)
+
+
+def runs_of_different_days_take_turns(ui: RunningUi) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        launched = list(pool.map(ui.launch, DAYS[:6]))
     runs = [ui.finished(run_id, seconds=400) for run_id in launched]
     assert {run.status for run in runs} == {"SUCCESS"}, ui.tail()
     in_turn = sorted((run.started, run.ended) for run in runs)
@@ -233,27 +238,16 @@ def test_sixteen_runs_requested_at_once_on_different_days_all_succeed(
     for table in TABLES:
         assert ui.checks_by_status(table).keys() == {"SUCCEEDED"}, table
     assert_shown_as_held(ui)
-    assert_as_fresh(ui.project, ui.project.lake)
 
 
-@pytest.mark.slow(50)
-def test_a_run_whose_process_is_killed_is_run_again_by_itself(empty_project: Project) -> None:
-    project_in(empty_project.folder, DAYS[0], str(FIRST + timedelta(59)))
-    write_lake(
-        empty_project.lake,
-        Simulation(FIRST, days=60, users=60, songs=60, events_per_day=500, seed=2),
-    )
-    empty_project.environment.update(SPARKIFY_SENSORS_ENABLED="no", SPARKIFY_SCHEDULES_ENABLED="no")
-    with running_ui(empty_project) as ui:
-        killed = ui.launch(DayRange(FIRST, FIRST + timedelta(59)))
-        ui.wait(lambda: worker_of(ui, killed), 60, "a process that executes the run")
-        os.kill(worker_of(ui, killed), signal.SIGKILL)
-        assert ui.finished(killed).status == "FAILURE"
-        ui.wait(lambda: ui.runs(dagster__parent_run_id=killed), 90, "a retry")
-        (retry,) = ui.runs(dagster__parent_run_id=killed)
-        assert ui.finished(retry.run_id).status == "SUCCESS"
-        assert_shown_as_held(ui)
-    assert_as_fresh(empty_project, empty_project.lake)
+def a_killed_run_is_run_again(ui: RunningUi, days: DayRange) -> None:
+    killed = ui.launch(days)
+    ui.wait(lambda: worker_of(ui, killed), 60, "a process that executes the run")
+    os.kill(worker_of(ui, killed), signal.SIGKILL)
+    assert ui.finished(killed).status == "FAILURE"
+    ui.wait(lambda: ui.runs(dagster__parent_run_id=killed), 90, "a retry")
+    (retry,) = ui.runs(dagster__parent_run_id=killed)
+    assert ui.finished(retry.run_id).status == "SUCCESS"
 
 
 def worker_of(ui: RunningUi, run_id: str) -> int:

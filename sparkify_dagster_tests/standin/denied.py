@@ -39,6 +39,9 @@ _SYNTAX_ERRORS: tuple[tuple[str, ...], ...] = (
     ("AS", "MATERIALIZED"),
     ("AS", "NOT", "MATERIALIZED"),
     ("ORDINALITY",),
+    ("EXCEPT", "ALL"),
+    ("INTERSECT", "ALL"),
+    ("UNNEST", "("),
 )
 _UNSUPPORTED: dict[tuple[str, ...], str] = {
     ("DISTINCT", "ON"): "SELECT DISTINCT ON",
@@ -70,6 +73,7 @@ def check(tokens: Sequence[Token]) -> None:
     _check_values(tokens)
     _check_literals(tokens)
     _check_functions(tokens, opened)
+    _check_arguments(tokens)
     _check_types_and_names(tokens, opened)
     _check_windows(tokens)
     _check_leader(tokens, opened)
@@ -128,6 +132,16 @@ def _check_functions(tokens: Sequence[Token], opened: Sequence[int]) -> None:
         raise RefusedError(f"function {token.name}() does not exist", "42883")
 
 
+def _check_arguments(tokens: Sequence[Token]) -> None:
+    """LAG and LEAD take an expression and an offset, and no default."""
+    for place, token in enumerate(tokens):
+        if token.word in ("LAG", "LEAD") and _words(tokens, place + 1, 1) == ("(",):
+            inside = _inside(tokens, place + 1)
+            commas = [t for t in inside if t.word == "," and t.depth == token.depth + 1]
+            if len(commas) > 1:
+                raise RefusedError(f"{token.name}() takes no default for missing rows", "42883")
+
+
 def _names_a_relation(tokens: Sequence[Token], place: int, opened: Sequence[int]) -> bool:
     """Whether a column list follows: of an INSERT's table, a WITH query, or an alias."""
     first = place
@@ -144,7 +158,8 @@ def _check_types_and_names(tokens: Sequence[Token], opened: Sequence[int]) -> No
         following = tokens[place + 1]
         casts = opened[place] > 0 and tokens[opened[place] - 1].word in ("CAST", "TRY_CAST")
         if token.word == "::" or (token.word == "AS" and casts):
-            if following.word not in TYPES:
+            half = following.word == "DOUBLE" and _words(tokens, place + 2, 1) != ("PRECISION",)
+            if following.word not in TYPES or half:
                 raise RefusedError(f'type "{following.text.lower()}" does not exist', "42704")
         elif (
             token.word == "AS"

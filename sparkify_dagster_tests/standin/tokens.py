@@ -50,6 +50,12 @@ class Token(NamedTuple):
     def is_name(self) -> bool:
         return self.kind in (Kind.WORD, Kind.QUOTED)
 
+    def is_word(self, *words: str) -> bool:
+        return self.kind is Kind.WORD and (not words or self.word in words)
+
+    def is_symbol(self, *symbols: str) -> bool:
+        return self.kind is Kind.SYMBOL and self.word in symbols
+
     @property
     def name(self) -> str:
         """An identifier as the catalogue has it: both kinds are folded to lower case."""
