@@ -135,7 +135,9 @@ class World:
         self.loaded: dict[tuple[str, str], bytes] = {}
 
     def _platform(self, folder: Path, lake: Path) -> Platform:
-        return self.engine.platform(folder, lake, DUCKDB_THREADS=1, LOAD_MAX_REJECT_RATIO=1)
+        # An event may lie days after the file that it is in.
+        limits = {"LOAD_MAX_REJECT_RATIO": 1, "LOAD_MAX_HOURS_AHEAD": 96}
+        return self.engine.platform(folder, lake, DUCKDB_THREADS=1, **limits)
 
     def play(self, steps: Sequence[Step]) -> None:
         with self.platform.warehouse.stay_open():
@@ -162,7 +164,8 @@ class World:
         self.lake[prefix, key] = content
 
     def _grow(self, prefix: str, key: str, content: bytes) -> None:
-        self._file(prefix, key, self.lake.get((prefix, key), b"") + b"\n" + content)
+        before = b"" if content == CUT_OFF else self.lake.get((prefix, key), b"") + b"\n"
+        self._file(prefix, key, before + content)
 
     def _delete(self, prefix: str, key: str, _: bytes) -> None:
         if (prefix, key) in self.lake:

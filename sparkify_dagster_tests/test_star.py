@@ -1,7 +1,7 @@
 """The rules of the star by example; `test_promises` holds them against random histories."""
 
 import hashlib
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 
@@ -170,7 +170,7 @@ def test_time_is_utc_with_iso_weeks_and_sunday_as_zero(
     platform: Platform, folder_lake: FolderLake
 ) -> None:
     ts = 1_546_213_500_123  # Sunday 2018-12-30 23:45:00.123, in the last ISO week of 2018
-    folder_lake.put_events(FIRST, event(ts=ts), event(ts=ts + 86_400_000))
+    folder_lake.put_events(date(2018, 12, 31), event(ts=ts), event(ts=ts + 86_400_000))
     bring_up_to_date(platform)
     assert rows_of(platform, "SELECT * FROM time ORDER BY 1") == [
         (datetime.fromisoformat("2018-12-30T23:45:00.123"), 23, 30, 52, 12, 2018, 0),
