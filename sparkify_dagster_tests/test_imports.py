@@ -1,10 +1,17 @@
-"""How the files of the package import each other, read from their source."""
+"""What the files of the package import, and what they may not ask, read from their source."""
 
 import ast
 from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 
+import pytest
+
+from sparkify_dagster.settings.sections import Engine
+
 PACKAGE = Path(__file__).parents[1] / "sparkify_dagster"
+# Settings choose the engine, and engines are what they are; everybody else asks a warehouse what it
+# can do (`declares_keys`, `one_process`, `roles`, `dialect`, …).
+KNOW_ENGINES = ("engines", "settings")
 
 
 def modules(package: Path) -> dict[str, Path]:
@@ -70,3 +77,66 @@ def test_a_circle_is_found_also_inside_functions_and_for_types(tmp_path: Path) -
     files = modules(package)
     imports = {name: {*imported(path, files.keys())} - {name} for name, path in files.items()}
     assert circles(imports) == [["house.a", "house.b", "house.c"]]
+
+
+def asked_for_the_engine(source: str) -> Iterator[int]:
+    """The lines that name a member of Engine, or compare something with the name of an engine."""
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Attribute(value=ast.Name(id="Engine")) if node.attr in Engine.__members__:
+                yield node.lineno
+            case ast.Compare(left=left, comparators=others):
+                if any(map(_is_of_an_engine, (left, *others))):
+                    yield node.lineno
+            case ast.Match(subject=subject):
+                if _is_of_an_engine(subject):
+                    yield node.lineno
+            case ast.MatchValue(value=value) | ast.Subscript(slice=value):
+                if _is_of_an_engine(value):
+                    yield node.lineno
+
+
+def _is_of_an_engine(node: ast.expr) -> bool:
+    """Whether an expression is `….engine`, the name of an engine, or a collection of such names."""
+    match node:
+        case ast.Attribute(attr="engine"):
+            return True
+        case ast.Constant(value=value):
+            return isinstance(value, str) and value in set(Engine)
+        case ast.Tuple(elts=elements) | ast.List(elts=elements) | ast.Set(elts=elements):
+            return any(map(_is_of_an_engine, elements))
+    return False
+
+
+def test_only_engines_and_settings_ask_which_engine_it_is() -> None:
+    found = {
+        f"{path.relative_to(PACKAGE)}:{line}"
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if path.relative_to(PACKAGE).parts[0] not in KNOW_ENGINES
+        for line in asked_for_the_engine(path.read_text(encoding="utf-8"))
+    }
+    assert found == set()
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "settings.warehouse.engine is Engine.REDSHIFT",
+        "warehouse.engine == 'duckdb'",
+        "warehouse.engine in SLOW_ONES",
+        "name in ('postgres', 'redshift')",
+        "PORTS[warehouse.engine]",
+        "PORTS['redshift']",
+        "{Engine.DUCKDB: 1}",
+    ],
+)
+def test_a_question_for_the_engine_is_found(question: str) -> None:
+    assert [*asked_for_the_engine(f"def f():\n    return {question}\n")]
+
+
+def test_a_match_of_the_engine_is_found_and_to_show_its_name_is_free() -> None:
+    asked = "match warehouse.engine:\n    case name:\n        pass\n"
+    asked += "match name:\n    case 'redshift':\n        pass\n"
+    assert [*asked_for_the_engine(asked)] == [1, 5]
+    shown = "print(warehouse.engine, [engine.value for engine in Engine])\n"
+    assert [*asked_for_the_engine(shown)] == []
