@@ -79,6 +79,86 @@ def test_a_circle_is_found_also_inside_functions_and_for_types(tmp_path: Path) -
     assert circles(imports) == [["house.a", "house.b", "house.c"]]
 
 
+def past_a_door(package: Path) -> Iterator[str]:
+    """The imports of a module of another top-level folder that its door does not name.
+
+    The door of a folder is its __init__.py: `__all__` there has the names that it exports, and the
+    modules and folders that others may import. A module's folders all have to name it.
+    """
+    for name, target in _across_folders(package):
+        if any(inner not in doors for inner, doors in _steps(target, package)):
+            yield f"{name} -> {target}"
+
+
+def unused_by_others(package: Path) -> Iterator[str]:
+    """The modules that a door names although no other folder imports them."""
+    wanted = {target for _, target in _across_folders(package)}
+    wanted |= {target.rpartition(".")[0] for target in wanted}
+    for name, path in modules(package).items():
+        if path.name == "__init__.py" and name != package.name:
+            named = {f"{name}.{inner}" for inner in exported(path)}
+            yield from sorted(named & modules(package).keys() - wanted)
+
+
+def exported(door: Path) -> Set[str]:
+    """What `__all__` of a file has."""
+    for node in ast.parse(door.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return set(ast.literal_eval(node.value))
+    return set()
+
+
+def _across_folders(package: Path) -> Iterator[tuple[str, str]]:
+    """Each module with each that it imports from within another top-level folder."""
+    files = modules(package)
+    for name, path in files.items():
+        for target in imported(path, files.keys()):
+            if target.count(".") > 1 and target.split(".")[1:2] != name.split(".")[1:2]:
+                yield name, target
+
+
+def _steps(target: str, package: Path) -> Iterator[tuple[str, Set[str]]]:
+    """From the top-level folder of a module down to it: the next name, and what the door names."""
+    folder, *inner = target.split(".")[1:]
+    place = package / folder
+    for name in inner:
+        yield name, exported(place / "__init__.py")
+        place /= name
+
+
+def test_nobody_imports_past_the_door_of_another_folder() -> None:
+    assert [*past_a_door(PACKAGE)] == []
+
+
+def test_a_door_names_no_module_that_only_its_folder_imports() -> None:
+    assert [*unused_by_others(PACKAGE)] == []
+
+
+def test_an_import_past_a_door_is_found_and_a_needless_name_too(tmp_path: Path) -> None:
+    package = tmp_path / "house"
+    texts = {
+        "__init__": "",
+        "lake/__init__": '__all__ = ["Lake", "s3", "scratch", "deep"]',
+        "lake/s3": "",
+        "lake/scratch": "import house.lake.local",
+        "lake/local": "",
+        "lake/deep/__init__": '__all__ = ["open"]',
+        "lake/deep/open": "",
+        "lake/deep/hidden": "",
+        "load/__init__": "from house import lake\nfrom house.lake import Lake, s3",
+        "load/files": "from house.lake.deep import open\nfrom house.lake.deep.hidden import x",
+        "load/lines": "def f():\n    from house.lake import local",
+    }
+    for name, text in texts.items():
+        (package / name).parent.mkdir(parents=True, exist_ok=True)
+        (package / f"{name}.py").write_text(text)
+    assert [*past_a_door(package)] == [
+        "house.load.files -> house.lake.deep.hidden",
+        "house.load.lines -> house.lake.local",
+    ]
+    assert [*unused_by_others(package)] == ["house.lake.scratch"]
+
+
 def asked_for_the_engine(source: str) -> Iterator[int]:
     """The lines that name a member of Engine, or compare something with the name of an engine."""
     for node in ast.walk(ast.parse(source)):

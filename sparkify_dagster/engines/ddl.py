@@ -7,8 +7,7 @@ reason. Statements are made here and run by those who ask for them.
 import re
 from dataclasses import dataclass
 
-from sparkify_dagster.catalogue.tables.model import Column, Table
-from sparkify_dagster.catalogue.tables.names import check_identifier
+from sparkify_dagster.catalogue.tables import Column, Table, check_identifier
 
 
 @dataclass(frozen=True, slots=True)

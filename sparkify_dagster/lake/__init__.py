@@ -1,13 +1,24 @@
 """The lake: JSON files under a prefix, in a folder or in S3, behind one small interface.
 
-Only the choice between the two lives here.
+Besides, a scratch prefix of S3 (`scratch`) and single files (`single`). What the files mean is in
+`warehouse`.
 """
 
 from __future__ import annotations
 
-from sparkify_dagster.lake.base import Chunk, Lake, LakeError, LakeFile
+from sparkify_dagster.lake.base import Chunk, Lake, LakeError, LakeFile, changed, is_data_key
 
-__all__ = ["Chunk", "Lake", "LakeError", "LakeFile", "open_lake"]
+__all__ = [
+    "Chunk",
+    "Lake",
+    "LakeError",
+    "LakeFile",
+    "changed",
+    "is_data_key",
+    "open_lake",
+    "scratch",
+    "single",
+]
 
 
 def open_lake(uri: str, *, region: str, endpoint_url: str | None) -> Lake:

@@ -15,8 +15,7 @@ from typing import TypeVar
 from sparkify_dagster.catalogue.line_rules import LineRules
 from sparkify_dagster.engines.base import Session, StagedFile
 from sparkify_dagster.errors import SparkifyError
-from sparkify_dagster.lake import Lake, LakeFile
-from sparkify_dagster.lake.base import changed
+from sparkify_dagster.lake import Lake, LakeFile, changed
 from sparkify_dagster.settings.sources import Source
 from sparkify_dagster.warehouse.load import ledger
 from sparkify_dagster.warehouse.load.lines import LineBatch, line_batches
