@@ -51,7 +51,7 @@ lint: $(STAMP)  ## ruff, its formatter, which folder may import what, and mypy i
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/mypy
 
-docs: $(STAMP)  ## make docs/data_dictionary.md and what is kept of the SQL's lineage anew
+docs: $(STAMP)  ## make docs/data_dictionary.md anew
 	@$(BIN)/python -m sparkify_dagster.catalogue.make_docs
 
 bench: $(STAMP)  ## measure whole `sparkify run` processes; takes several minutes

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import TypeAlias
 
@@ -101,6 +101,10 @@ def with_questions(*names: str) -> Catalogue:
     )
 
 
+def _with_few_questions(home: Path | None) -> Catalogue:
+    return with_questions(*FEW_QUESTIONS)  # one for all, whatever their home
+
+
 def few_questions_sql(folder: Path) -> Path:
     """A copy of the shipped SQL files, without those of the other questions."""
     copy = Path(shutil.copytree(SQL_FOLDER, folder))
@@ -115,7 +119,7 @@ def _as_marked(node: pytest.Item | pytest.Collector) -> Iterator[None]:
     """Platforms and commands of this process answer few questions, unless a test is of all."""
     read = read_catalogue
     if not node.get_closest_marker("all_questions"):
-        read = partial(with_questions, *FEW_QUESTIONS)
+        read = _with_few_questions
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(platform_module, "read_catalogue", read)
         yield

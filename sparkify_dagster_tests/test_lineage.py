@@ -1,14 +1,18 @@
 """Column lineage: where each column comes from, by hand, by shape of SQL, and after a change."""
 
+import importlib.metadata
+import json
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from sparkify_dagster.catalogue import lineage_sql
 from sparkify_dagster.catalogue.catalogue import STAR, Catalogue, read_catalogue
 from sparkify_dagster.catalogue.dictionary import (
     data_dictionary,
@@ -18,14 +22,18 @@ from sparkify_dagster.catalogue.dictionary import (
 )
 from sparkify_dagster.catalogue.lineage import (
     ALL_ROWS,
-    FILE_NAME,
+    Lineage,
     Origin,
     column_lineage,
     row_columns,
 )
-from sparkify_dagster.catalogue.lineage_sql import LineageError, Question, follow
-from sparkify_dagster.catalogue.make_docs import GENERATED
+from sparkify_dagster.catalogue.lineage import FILE_NAME as NAME_OF_A_FILE
+from sparkify_dagster.catalogue.lineage_cache import FILE_NAME
+from sparkify_dagster.catalogue.lineage_sql import Columns, LineageError, Question, follow
+from sparkify_dagster.catalogue.make_docs import DATA_DICTIONARY
 from sparkify_dagster.catalogue.sql_files import SQL_FOLDER
+from sparkify_dagster.settings import Settings
+from sparkify_dagster.warehouse import open_platform
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +102,7 @@ def test_a_column_comes_from_where_a_reader_finds_it(
 
 def test_every_staging_column_comes_from_its_source(catalogue: Catalogue) -> None:
     for table, source in catalogue.sources.items():
-        keys = {FILE_NAME} | {key for _, key in catalogue.tables[table].json_columns}
+        keys = {NAME_OF_A_FILE} | {key for _, key in catalogue.tables[table].json_columns}
         lineage = column_lineage(catalogue, table)
         assert tuple(lineage) == catalogue.tables[table].column_names
         assert {origin.asset for (origin,) in lineage.values()} == {source.name}
@@ -214,32 +222,145 @@ def test_a_changed_column_of_a_source_is_followed_anew(sql: Path) -> None:
         column_lineage(read_catalogue(sql), "songs")
 
 
-def test_the_shipped_tables_need_no_parser_of_sql() -> None:
-    """Following them would cost every start half a second."""
+# --- what is kept ------------------------------------------------------------------------------
+
+
+def started(home: Path) -> str:
+    """What a new process follows, and whether it had to import a parser of SQL for it."""
     code = (
-        "import sys; from sparkify_dagster.catalogue import catalogue, lineage\n"
-        "found = catalogue.read_catalogue()\n"
-        "assert all(lineage.column_lineage(found, table) for table in found.transforms)\n"
+        "import sys; from pathlib import Path; from sparkify_dagster.catalogue import catalogue\n"
+        "from sparkify_dagster.catalogue.lineage import column_lineage\n"
+        "found = catalogue.read_catalogue(home=Path(sys.argv[1]))\n"
+        "assert all(column_lineage(found, table) for table in found.transforms)\n"
         "print('sqlglot' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+    command = [sys.executable, "-c", code, str(home)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
-@pytest.mark.parametrize("path", GENERATED, ids=lambda path: path.name)
-def test_what_is_generated_is_current(path: Path, catalogue: Catalogue) -> None:
-    assert path.read_text(encoding="utf-8") == GENERATED[path](catalogue), "run `make docs`"
+def everything(catalogue: Catalogue) -> dict[str, Lineage]:
+    return {table: column_lineage(catalogue, table) for table in catalogue.tables}
 
 
-def test_what_is_generated_changes_with_the_sql(sql: Path, catalogue: Catalogue) -> None:
+def test_only_the_first_start_of_a_home_needs_a_parser_of_sql(tmp_path: Path) -> None:
+    """Importing it and following all tables takes half a second."""
+    assert [started(tmp_path), started(tmp_path)] == ["True", "False"]
+    assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]
+
+
+def test_what_is_kept_is_what_is_followed(tmp_path: Path, catalogue: Catalogue) -> None:
+    followed = everything(catalogue)
+    assert everything(read_catalogue(home=tmp_path)) == followed
+    assert everything(read_catalogue(home=tmp_path)) == followed
+
+
+def test_of_changed_sql_only_what_changed_is_followed_anew(
+    tmp_path: Path, sql: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everything(read_catalogue(sql, home=tmp_path))
+    followed: list[Question] = []
+
+    def noted(question: Question) -> Columns:
+        followed.append(question)
+        return follow(question)
+
+    monkeypatch.setattr(lineage_sql, "follow", noted)
+    transform = sql / "transforms" / "songplays.sql"
+    transform.write_text(transform.read_text().replace("    once.location,", "    once.song,"))
+    for _ in range(2):
+        assert told(read_catalogue(sql, home=tmp_path), "songplays")["location"] == (
+            "staging_events.song"
+        )
+        everything(read_catalogue(sql, home=tmp_path))
+    assert [question.columns for question in followed] == [
+        read_catalogue().tables["songplays"].column_names
+    ]
+
+
+def test_another_sqlglot_follows_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    column_lineage(read_catalogue(home=tmp_path), "songs")
+    before = json.loads((tmp_path / FILE_NAME).read_text())
+    monkeypatch.setattr(importlib.metadata, "version", lambda _: "999")
+    column_lineage(read_catalogue(home=tmp_path), "songs")
+    after = json.loads((tmp_path / FILE_NAME).read_text())
+    assert len(after) == 2 * len(before) == 2
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"", b"\xff\xfe", b"[]", b"[1]", b"7", b"{}", b'{"a": 1}', b'{"a": {"b": 1}}',
+        b'{"a": {"b": [["c"]]}}', b'{"a": {"b": [["c", "d"]', b"[" * 100_000,
+    ],
+)  # fmt: skip
+def test_a_file_that_is_not_ours_is_replaced(
+    tmp_path: Path, catalogue: Catalogue, content: bytes
+) -> None:
+    (tmp_path / FILE_NAME).write_bytes(content)
+    assert everything(read_catalogue(home=tmp_path)) == everything(catalogue)
+    assert started(tmp_path) == "False"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda columns: columns | {"title": [["staging_songs", "titel"]]},
+        lambda columns: columns | {"title": [["somewhere", "title"]]},
+        lambda columns: columns | {"another": []},
+        lambda columns: dict(reversed(columns.items())),
+        lambda _: {},
+    ],
+)
+def test_an_answer_that_cannot_be_is_followed_anew(
+    tmp_path: Path, catalogue: Catalogue, damage: Callable[[dict[str, object]], object]
+) -> None:
+    column_lineage(read_catalogue(home=tmp_path), "songs")
+    kept = json.loads((tmp_path / FILE_NAME).read_text())
+    (tmp_path / FILE_NAME).write_text(json.dumps({k: damage(v) for k, v in kept.items()}))
+    found = column_lineage(read_catalogue(home=tmp_path), "songs")
+    assert found == column_lineage(catalogue, "songs")
+    assert json.loads((tmp_path / FILE_NAME).read_text()) == kept
+
+
+def test_without_a_home_nothing_is_written(tmp_path: Path, catalogue: Catalogue) -> None:
+    home = tmp_path / "home"
+    assert everything(read_catalogue(home=home)) == everything(catalogue)
+    assert not home.exists()
+
+
+def test_where_nothing_can_be_written_the_answer_is_the_same(
+    tmp_path: Path, catalogue: Catalogue
+) -> None:
+    (tmp_path / FILE_NAME).mkdir()
+    assert everything(read_catalogue(home=tmp_path)) == everything(catalogue)
+    assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]
+
+
+@pytest.mark.all_questions
+def test_the_platform_keeps_it_in_the_home_of_dagster(
+    small_settings: Settings, tmp_path: Path
+) -> None:
+    platform = open_platform(replace(small_settings, home=tmp_path))
+    column_lineage(platform.catalogue, "songs")
+    assert (tmp_path / FILE_NAME).is_file()
+
+
+# --- what is shown -----------------------------------------------------------------------------
+
+
+def test_the_data_dictionary_is_current(catalogue: Catalogue) -> None:
+    written = DATA_DICTIONARY.read_text(encoding="utf-8")
+    assert written == data_dictionary(catalogue), "run `make docs`"
+
+
+def test_the_data_dictionary_changes_with_the_sql(sql: Path, catalogue: Catalogue) -> None:
     transform = sql / "transforms" / "users.sql"
     transform.write_text(
         transform.read_text().replace(
             "SELECT user_id, first_name, last_name,", "SELECT user_id, last_name, first_name,"
         )
     )
-    for render in GENERATED.values():
-        assert render(read_catalogue(sql)) != render(catalogue)
+    assert data_dictionary(read_catalogue(sql)) != data_dictionary(catalogue)
 
 
 def test_the_data_dictionary_holds_every_table_and_column(catalogue: Catalogue) -> None:
@@ -257,10 +378,9 @@ def test_the_data_dictionary_holds_every_table_and_column(catalogue: Catalogue) 
 
 
 def test_the_links_of_the_data_dictionary_lead_to_files(catalogue: Catalogue) -> None:
-    page = next(path for path in GENERATED if path.suffix == ".md")
     links = re.findall(r"\]\(([^#)][^)]*)\)", data_dictionary(catalogue))
     assert len(links) == sum(len(catalogue.files_of(table)) for table in catalogue.tables)
-    assert all((page.parent / link).is_file() for link in links)
+    assert all((DATA_DICTIONARY.parent / link).is_file() for link in links)
 
 
 def test_the_diagram_shows_every_table_of_the_star_its_keys_and_references(

@@ -10,8 +10,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from sparkify_dagster.engines.base import Session
-from sparkify_dagster.engines.server.errors import TransientError
+from sparkify_dagster.engines.base import Session, TransientError
 from sparkify_dagster.settings.days import DayRange
 from sparkify_dagster.warehouse import Platform, WarehouseBusyError, WarehouseError
 from sparkify_dagster_tests.fixtures_engines import EngineUnderTest

@@ -28,6 +28,7 @@ FORBIDDEN = (
     ("simulate", "sparkify_dagster.lake"),
     ("warehouse", "boto3"),
     ("warehouse", "sparkify_dagster.ask"),
+    ("warehouse", "sparkify_dagster.engines.redshift.copy_sql"),
 )
 
 

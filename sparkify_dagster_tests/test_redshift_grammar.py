@@ -51,7 +51,7 @@ CHECKS = [check for check in CATALOGUE.checks if check not in OF_LAKE]
 def _shipped() -> Iterator[tuple[str, str]]:
     """Every statement of sql/, in both of its forms, by a name that a failure shows."""
     for table in CATALOGUE.tables.values():
-        yield f"tables/{table.name}", create_table(table, "redshift", "sparkify")
+        yield f"tables/{table.name}", create_table(table, RedshiftWarehouse.dialect, "sparkify")
     for transform in CATALOGUE.transforms.values():
         for name, statement in transform.script.statements.items():
             yield from _forms(f"transforms/{transform.table.name}/{name}", statement)

@@ -2,3 +2,5 @@
 
 The lake in S3 is not read from here: see `lake`.
 """
+
+__all__ = ["cluster", "requests"]

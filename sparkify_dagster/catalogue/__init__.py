@@ -2,3 +2,16 @@
 
 Nothing here knows a lake, a connection or an engine.
 """
+
+__all__ = [
+    "catalogue",
+    "charts",
+    "check",
+    "dictionary",
+    "lake_checks",
+    "line_rules",
+    "lineage",
+    "sql_files",
+    "tables",
+    "transforms",
+]

@@ -7,7 +7,7 @@ declaration. Nothing here knows a lake or a connection.
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from sparkify_dagster.catalogue.derived_checks import Scope, is_daily
 from sparkify_dagster.catalogue.find_checks import find_checks
 from sparkify_dagster.catalogue.lake_checks import lake_checks
 from sparkify_dagster.catalogue.line_rules import LineRules
+from sparkify_dagster.catalogue.lineage_cache import FILE_NAME, LineageCache
 from sparkify_dagster.catalogue.sql_files import SQL_FOLDER, ScriptError
 from sparkify_dagster.catalogue.tables import Table, load_tables
 from sparkify_dagster.catalogue.transforms import Transform
@@ -41,6 +42,7 @@ class Catalogue:
     checks: tuple[Check, ...]
     folder: Path = SQL_FOLDER
     """Where all of it was read from."""
+    lineage: LineageCache = field(default_factory=LineageCache, compare=False, repr=False)
 
     def dependencies(self, table: str) -> tuple[str, ...]:
         """The tables that a derived table reads or refers to."""
@@ -159,8 +161,10 @@ class Catalogue:
         return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
 
 
-def read_catalogue(sql_folder: Path = SQL_FOLDER, sources: Sequence[Source] = SOURCES) -> Catalogue:
-    """Read the SQL folder.
+def read_catalogue(
+    sql_folder: Path = SQL_FOLDER, sources: Sequence[Source] = SOURCES, home: Path | None = None
+) -> Catalogue:
+    """Read the SQL folder; what is derived of it slowly is kept in `home`, if that exists.
 
     Raises:
         SparkifyError: naming the file that is not as it must be, and what to do.
@@ -172,7 +176,10 @@ def read_catalogue(sql_folder: Path = SQL_FOLDER, sources: Sequence[Source] = SO
     scopes |= {name: Scope("key", "SELECT key FROM loading") for name in _ledger_tables(tables)}
     checks = find_checks(tables, _by_table(sources), scopes, sql_folder / "checks")
     of_lake = (check for source in sources for check in lake_checks(source))
-    catalogue = Catalogue(tables, _by_table(sources), found, (*checks, *of_lake), sql_folder)
+    lineage = LineageCache(home / FILE_NAME if home else None)
+    catalogue = Catalogue(
+        tables, _by_table(sources), found, (*checks, *of_lake), sql_folder, lineage
+    )
     if QUESTIONS in found:
         raise ScriptError(
             f"{found[QUESTIONS].script.path}: {QUESTIONS} is what the step is called that makes"

@@ -3,23 +3,17 @@
 A staging column comes from a JSON key of its source or from the name of the file; a derived column
 from what its expression names in the SQL that makes the table whole, followed through that
 statement. What only filters, joins or orders rows is no origin. How SQL is followed is in
-`lineage_sql`; how lineage is shown is decided elsewhere.
+`lineage_sql`, and what it gave is kept by `lineage_cache`.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
 from sparkify_dagster.catalogue.catalogue import Catalogue
-from sparkify_dagster.catalogue.lineage_sql import LineageError, Question, follow
-from sparkify_dagster.catalogue.sql_files import SQL_FOLDER, whole
+from sparkify_dagster.catalogue.lineage_sql import LineageError, Question
+from sparkify_dagster.catalogue.sql_files import whole
 from sparkify_dagster.catalogue.tables import Table
 
-KEPT = SQL_FOLDER / "lineage.json"
-"""The lineage of the shipped tables: following their SQL would cost every start half a second."""
 FILE_NAME = "file name"
 """The part of a source that is no JSON key: the key of the file below its prefix."""
 ALL_ROWS = "*"
@@ -48,14 +42,11 @@ def column_lineage(catalogue: Catalogue, table: str) -> Lineage:
         return _of_staging(catalogue, table)
     if table not in catalogue.transforms:
         return {}
-    question = question_of(catalogue, table)
-    columns = _kept(KEPT).get(digest(question))
-    if columns is None:
-        try:
-            columns = follow(question)
-        except LineageError as error:
-            path = catalogue.transforms[table].script.path
-            raise LineageError(f"{path}: its columns cannot be followed: {error}") from None
+    try:
+        columns = catalogue.lineage.follow(question_of(catalogue, table))
+    except LineageError as error:
+        path = catalogue.transforms[table].script.path
+        raise LineageError(f"{path}: its columns cannot be followed: {error}") from None
     return {name: tuple(Origin(*origin) for origin in found) for name, found in columns.items()}
 
 
@@ -71,38 +62,9 @@ def question_of(catalogue: Catalogue, table: str) -> Question:
     )
 
 
-def digest(question: Question) -> str:
-    parts = [question.columns, question.statements, question.tables]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
-
-
-def render(catalogue: Catalogue) -> str:
-    """The content of `lineage.json` for a catalogue."""
-    kept = {}
-    for table in catalogue.transforms:
-        question = question_of(catalogue, table)
-        columns = {n: [".".join(origin) for origin in o] for n, o in follow(question).items()}
-        kept[table] = {"of": digest(question), "columns": columns}
-    return json.dumps(kept, indent=2) + "\n"
-
-
 def row_columns(table: Table) -> tuple[str, ...]:
     """The columns that tell the rows of a table apart, as far as it says."""
     return table.primary_key or table.sort_key or table.column_names[:1]
-
-
-@cache
-def _kept(path: Path) -> Mapping[str, Mapping[str, list[tuple[str, str]]]]:
-    """The kept answers by the digest of their question; a file from before matches nothing."""
-    if not path.exists():
-        return {}
-    return {
-        entry["of"]: {
-            name: [(asset, column) for asset, _, column in (o.partition(".") for o in origins)]
-            for name, origins in entry["columns"].items()
-        }
-        for entry in json.loads(path.read_text(encoding="utf-8")).values()
-    }
 
 
 def _of_staging(catalogue: Catalogue, table: str) -> Lineage:

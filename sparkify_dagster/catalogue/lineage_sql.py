@@ -1,7 +1,7 @@
 """Follows the columns of an INSERT … SELECT back to the tables that it reads, with sqlglot.
 
-Importing sqlglot and following all tables takes half a second, so both happen only where an answer
-is not kept. Nothing here reads a file or knows what the tables mean.
+sqlglot is imported only when something is followed (`lineage_cache` says why). Nothing here reads a
+file or knows what the tables mean.
 """
 
 import re

@@ -21,12 +21,11 @@ from sparkify_dagster.cli.query.command import query
 from sparkify_dagster.cli.report import report
 from sparkify_dagster.cli.run.command import run
 from sparkify_dagster.cli.simulate import simulate
-from sparkify_dagster.cli.start import INTERRUPTED, INTERRUPTION
 from sparkify_dagster.cli.tables import tables
 from sparkify_dagster.cli.ui import ui
 from sparkify_dagster.cli.verify import verify
 from sparkify_dagster.console import DEBUG, complain, debugging, replace_unprintable
-from sparkify_dagster.errors import SparkifyError
+from sparkify_dagster.errors import INTERRUPTED, INTERRUPTION, SparkifyError
 
 READER_LEFT = 141  # as for a command that SIGPIPE ends
 

@@ -1,14 +1,13 @@
 """The entry point of the `sparkify` script: Ctrl-C is answered while the command is being imported.
 
-Nothing is imported here but what Python has loaded already.
+Nothing is imported here that takes time.
 """
 
 import os
 import sys
 from typing import NoReturn
 
-INTERRUPTED = 130
-INTERRUPTION = "interrupted; nothing half-written. The next run completes what is missing."
+from sparkify_dagster.errors import INTERRUPTED, INTERRUPTION
 
 
 def main() -> NoReturn:

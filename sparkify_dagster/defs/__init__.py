@@ -2,3 +2,5 @@
 
 What a run does to the tables is in `warehouse`; `definitions` joins what is declared here.
 """
+
+__all__ = ["build", "instance", "runs"]

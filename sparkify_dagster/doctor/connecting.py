@@ -13,8 +13,8 @@ from contextlib import closing
 
 from sparkify_dagster.console import Mark, one_line
 from sparkify_dagster.doctor.finding import Finding
-from sparkify_dagster.settings import Settings
-from sparkify_dagster.settings.sections import ClusterSettings, Engine, Login, SslMode
+from sparkify_dagster.engines.server.warehouse import ServerWarehouse
+from sparkify_dagster.settings.sections import ClusterSettings, Login, SslMode
 
 # A socket is opened at once or not at all; what may take long is logging in.
 SECONDS_FOR_A_SOCKET = 10
@@ -128,9 +128,9 @@ _LOGINS = {
 }
 
 
-def reach(settings: Settings) -> Iterator[Finding]:
+def reach(warehouse: ServerWarehouse) -> Iterator[Finding]:
     """Whether the name of the server is known and something answers there; failures alone."""
-    cluster = settings.cluster
+    cluster = warehouse.cluster
     if cluster.host.startswith("/"):  # a socket of this machine
         return
     try:
@@ -149,12 +149,12 @@ def reach(settings: Settings) -> Iterator[Finding]:
     try:
         socket.create_connection((cluster.host, cluster.db_port), patience).close()
     except OSError as error:
-        yield _unreachable(settings, error, patience)
+        yield _unreachable(warehouse, error, patience)
 
 
-def refusal(settings: Settings, text: str) -> Finding:
+def refusal(warehouse: ServerWarehouse, text: str) -> Finding:
     """What libpq's reason for not connecting means."""
-    cluster = settings.cluster
+    cluster = warehouse.cluster
     text = " ".join(text.split())
     for pattern, subject, said, advice in _REFUSALS:
         if match := re.search(pattern, text, re.IGNORECASE):
@@ -166,7 +166,7 @@ def refusal(settings: Settings, text: str) -> Finding:
                 "port": cluster.db_port,
                 "user": cluster.db_user or "the user",
                 "database": cluster.db_name,
-                "engine": _engine(settings),
+                "engine": warehouse.product,
                 "first": _reason(text),
                 "seconds": cluster.connect_timeout,
                 "login": _LOGINS[cluster.login],
@@ -185,22 +185,15 @@ def verifies(cluster: ClusterSettings) -> bool:
     return cluster.sslmode in (SslMode.VERIFY_CA, SslMode.VERIFY_FULL)
 
 
-def _unreachable(settings: Settings, error: OSError, patience: float) -> Finding:
-    cluster = settings.cluster
+def _unreachable(warehouse: ServerWarehouse, error: OSError, patience: float) -> Finding:
+    cluster = warehouse.cluster
     place = f"{cluster.host}:{cluster.db_port}"
-    redshift = settings.warehouse.engine is Engine.REDSHIFT
     if isinstance(error, ConnectionRefusedError):
         said = f"nothing listens at {place}"
         advice = "Start the server, or check [CLUSTER] HOST and DB_PORT."
     elif isinstance(error, TimeoutError):
         said = f"nothing answers at {place} within {patience:g} s"
-        advice = (
-            "Let this machine's address into the security group of the warehouse ([DWH]"
-            " ALLOWED_CIDR), run inside its VPC, or resume it if it is paused."
-            if redshift
-            else "Something in between drops the packets: let this machine through the firewall or"
-            " the security group of the server, or check [CLUSTER] HOST and DB_PORT."
-        )
+        advice = warehouse.unanswered
     else:
         said = f"{place} cannot be reached: {error.strerror or type(error).__name__}"
         advice = "Check the network of this machine (VPN, routes) and [CLUSTER] HOST."
@@ -228,7 +221,3 @@ def _distrust(cluster: ClusterSettings) -> str:
 def _reason(text: str) -> str:
     """The server's or libpq's own sentence, without the address in front of it."""
     return re.sub(r"^connection to server .*? failed: ", "", text).removeprefix("FATAL: ").strip()
-
-
-def _engine(settings: Settings) -> str:
-    return "Redshift" if settings.warehouse.engine is Engine.REDSHIFT else "PostgreSQL"

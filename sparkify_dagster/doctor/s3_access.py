@@ -7,17 +7,14 @@ without codes of their own.
 import re
 from collections.abc import Iterator
 from contextlib import closing
-from typing import TYPE_CHECKING
 
 from sparkify_dagster.console import Mark, one_line
 from sparkify_dagster.doctor.finding import Finding, guarded
 from sparkify_dagster.engines.redshift.copy_sql import MOST_ERRORS, copy_statement, manifest
+from sparkify_dagster.engines.redshift.warehouse import RedshiftWarehouse
 from sparkify_dagster.engines.rows import Value
 from sparkify_dagster.lake.scratch import Scratch
 from sparkify_dagster.warehouse import Platform, WarehouseError
-
-if TYPE_CHECKING:
-    from sparkify_dagster.engines.redshift.warehouse import RedshiftWarehouse
 
 _PROBE = "sparkify_probe"
 _ATTACH = (
@@ -63,17 +60,14 @@ _REFUSALS = (
 
 def s3_access(platform: Platform, *, reachable: bool) -> Iterator[Finding]:
     """Scratch first, then what the warehouse itself can read, if it can be asked."""
-    if not platform.warehouse.reads_s3:
-        return
-    yield from guarded("scratch", _examined(platform, reachable=reachable))
+    if isinstance(platform.warehouse, RedshiftWarehouse):
+        found = _examined(platform, platform.warehouse, reachable=reachable)
+        yield from guarded("scratch", found)
 
 
-def _examined(platform: Platform, *, reachable: bool) -> Iterator[Finding]:
-    from sparkify_dagster.engines.redshift.warehouse import RedshiftWarehouse
-
-    warehouse = platform.warehouse
-    if not isinstance(warehouse, RedshiftWarehouse):
-        raise TypeError(f"the engine redshift is {type(warehouse).__name__}")
+def _examined(
+    platform: Platform, warehouse: RedshiftWarehouse, *, reachable: bool
+) -> Iterator[Finding]:
     with warehouse.scratch() as scratch:
         own = scratch.put("probe.json", b'{"found": "1"}\n')
         yield Finding(Mark.OK, "scratch", f"{platform.settings.s3.scratch} can be written to")
@@ -98,7 +92,7 @@ def _smallest(platform: Platform, table: str) -> str | None:
     return lake.url(min(files, key=lambda file: file.size).key) if files else None
 
 
-def _probed(warehouse: "RedshiftWarehouse", scratch: Scratch, url: str) -> Finding:
+def _probed(warehouse: RedshiftWarehouse, scratch: Scratch, url: str) -> Finding:
     role = warehouse.role
     values: dict[str, Value] = {
         "manifest": scratch.put("probe.manifest", manifest([url]).encode()),
@@ -124,7 +118,7 @@ def _probed(warehouse: "RedshiftWarehouse", scratch: Scratch, url: str) -> Findi
     return Finding(Mark.OK, "S3 access", f"Redshift reads {place} with the role {role}")
 
 
-def _refused(warehouse: "RedshiftWarehouse", text: str, place: str) -> Finding:
+def _refused(warehouse: RedshiftWarehouse, text: str, place: str) -> Finding:
     first = one_line(" ".join(text.split()))[:300]
     words = {"role": warehouse.role, "region": warehouse.region, "place": place}
     for pattern, said, advice in _REFUSALS:

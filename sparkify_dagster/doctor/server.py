@@ -23,15 +23,14 @@ LITTLE_SKEW, GREAT_SKEW = 60, 900
 
 def server(platform: Platform, warehouse: ServerWarehouse) -> Iterator[Finding]:
     """Look from the outside in, and stop at the first thing that is broken."""
-    settings = platform.settings
-    unreachable = list(connecting.reach(settings))
+    unreachable = list(connecting.reach(warehouse))
     if unreachable:
         yield from unreachable
         return
     try:
         connection = warehouse.connect("doctor")
     except WarehouseError as error:
-        yield _refused(platform, error)
+        yield _refused(warehouse, error)
         return
     with closing(connection):
         yield _connected(platform, connection)
@@ -42,11 +41,11 @@ def server(platform: Platform, warehouse: ServerWarehouse) -> Iterator[Finding]:
         yield from grants(session, platform)
 
 
-def _refused(platform: Platform, error: WarehouseError) -> Finding:
+def _refused(warehouse: ServerWarehouse, error: WarehouseError) -> Finding:
     import psycopg2
 
     if isinstance(error.__cause__, psycopg2.Error):
-        return connecting.refusal(platform.settings, str(error.__cause__))
+        return connecting.refusal(warehouse, str(error.__cause__))
     return Finding(Mark.FAIL, "login", str(error))  # nobody gave a password
 
 

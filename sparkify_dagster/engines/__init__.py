@@ -3,3 +3,5 @@
 All that differs between engines lives here: sessions, types, ways in for rows, errors. Which tables
 there are and what is loaded into them is in `warehouse`.
 """
+
+__all__ = ["base", "ddl", "open", "redshift", "results", "rows", "server"]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sparkify_dagster.catalogue.line_rules import LineRules
 from sparkify_dagster.catalogue.tables import Table
+from sparkify_dagster.engines.ddl import Dialect
 from sparkify_dagster.engines.results import Stream, plain, to_frame
 from sparkify_dagster.engines.rows import Rows, Value
 from sparkify_dagster.errors import SparkifyError
@@ -46,6 +47,14 @@ class WarehouseBusyError(WarehouseError):
 
 class CopyRefusedError(WarehouseError):
     """The warehouse cannot copy a file itself; the transaction is lost, and nothing was changed."""
+
+
+class TransientError(WarehouseError):
+    """The transaction is lost, but the same work may succeed in another."""
+
+    def __init__(self, message: str, *, at_connect: bool = False) -> None:
+        super().__init__(message)
+        self.at_connect = at_connect
 
 
 @dataclass(frozen=True)
@@ -191,18 +200,24 @@ class Warehouse(ABC):
 
     engine: str
     schema: str
+    dialect: Dialect
+    """What its CREATE TABLE statements keep of a table file."""
     one_process: bool = False
     """Whether only one process at a time can use it, readers included."""
     queue_ddl: str | None = None
-    """The CREATE TABLE of what writers queue at, where that is a table of the state schema."""
+    """The CREATE TABLE of what writers queue at, where that is a table of the state schema;
+    its name without a schema, as in the statements of the ledger."""
     declares_keys: bool = False
     """Whether its DDL declares foreign keys, which then stand in the way of a DROP."""
     roles: RoleDialect | None = None
     """None where who may read and write is not the engine's to say."""
     reads_s3: bool = False
     """Whether it reads files of S3 itself."""
-    file: Path | None = None
-    """The file of an embedded engine."""
+
+    @property
+    def file(self) -> Path | None:
+        """The file of an embedded engine."""
+        return None
 
     @property
     def state_schema(self) -> str:

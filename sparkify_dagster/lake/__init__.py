@@ -1,15 +1,33 @@
 """The lake: JSON files under a prefix, in a folder or in S3, behind one small interface.
 
-Only the choice between the two lives here.
+Besides, a scratch prefix of S3 (`scratch`) and single files (`single`). What the files mean is in
+`warehouse`.
 """
 
 from __future__ import annotations
 
-from sparkify_dagster.lake.base import ChangedError, Chunk, FileError, Lake, LakeError, LakeFile
+from sparkify_dagster.lake.base import (
+    ChangedError,
+    Chunk,
+    FileError,
+    Lake,
+    LakeError,
+    LakeFile,
+    is_data_key,
+)
 
 __all__ = [
-    "ChangedError", "Chunk", "FileError", "Lake", "LakeError", "LakeFile", "open_lake",
-]  # fmt: skip
+    "ChangedError",
+    "Chunk",
+    "FileError",
+    "Lake",
+    "LakeError",
+    "LakeFile",
+    "is_data_key",
+    "open_lake",
+    "scratch",
+    "single",
+]
 
 
 def open_lake(uri: str, *, region: str, endpoint_url: str | None) -> Lake:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _FOLDER = re.compile(r"(\d{8}T\d{6})-[0-9a-f]{12}/")
 _LEFT_BEHIND = timedelta(days=1)
-_PATIENCE = 300  # seconds until clearing away is left to the next run
+PATIENCE = 300.0  # seconds until clearing away is left to the next run
 
 
 class Scratch:
@@ -45,7 +45,7 @@ class Scratch:
             interruptibly(lambda: obstore.put(self._area.store, key, content))
         return self._area.url(key)
 
-    def clear(self, notify: Callable[[str], None], patience: float = _PATIENCE) -> None:
+    def clear(self, notify: Callable[[str], None], patience: float) -> None:
         """Delete the folder, and those that killed runs left behind more than a day ago."""
         import obstore
 

@@ -1,5 +1,18 @@
-"""dwh.cfg and the environment as one frozen, typed object; what it may hold, and its errors."""
+"""dwh.cfg and the environment as one frozen, typed object; what it may hold, and its errors.
+
+Nothing is opened but dwh.cfg, and nobody else looks at it or at the variables SPARKIFY_*.
+"""
 
 from sparkify_dagster.settings.read import KEYS, Settings, SettingsError, load_settings
 
-__all__ = ["KEYS", "Settings", "SettingsError", "load_settings"]
+__all__ = [
+    "KEYS",
+    "Settings",
+    "SettingsError",
+    "alert_sections",
+    "days",
+    "load_settings",
+    "sections",
+    "sources",
+    "values",
+]

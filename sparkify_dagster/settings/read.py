@@ -20,6 +20,7 @@ from sparkify_dagster.settings.alert_sections import (
 )
 from sparkify_dagster.settings.sections import (
     LAKE,
+    REDSHIFT_PORT,
     AnalyticsSettings,
     ClusterSettings,
     DuckDBSettings,
@@ -60,7 +61,11 @@ class SettingsError(SparkifyError):
 
 _DEFAULT_SCHEMAS = {Engine.DUCKDB: "main", Engine.POSTGRES: "public", Engine.REDSHIFT: "public"}
 # On DuckDB the only server there can be is the one that `sparkify cluster create` makes.
-_DEFAULT_PORTS = {Engine.DUCKDB: 5439, Engine.POSTGRES: 5432, Engine.REDSHIFT: 5439}
+_DEFAULT_PORTS = {
+    Engine.DUCKDB: REDSHIFT_PORT,
+    Engine.POSTGRES: 5432,
+    Engine.REDSHIFT: REDSHIFT_PORT,
+}
 # A PostgreSQL server often has no certificate; a Redshift warehouse always has one.
 _DEFAULT_SSLMODES = {
     Engine.DUCKDB: SslMode.PREFER,
@@ -88,6 +93,15 @@ class Settings:
     alerts: AlertSettings
     freshness: FreshnessSettings
     analytics: AnalyticsSettings
+
+    @property
+    def redshift_port(self) -> int:
+        """The port of the warehouse that [DWH] makes.
+
+        That of a PostgreSQL server which is in use says nothing about it.
+        """
+        postgres = self.warehouse.engine is Engine.POSTGRES
+        return REDSHIFT_PORT if postgres else self.cluster.db_port
 
 
 KEYS = {

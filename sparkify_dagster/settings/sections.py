@@ -32,6 +32,7 @@ class Engine(StrEnum):
     REDSHIFT = "redshift"
 
 
+REDSHIFT_PORT = 5439
 LAKE = "a folder of this machine or s3://bucket/prefix"
 _URL = r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[^\s?#@]*)?"
 _HOST = r"|[A-Za-z0-9._-]+|[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*|/[^\s@?]+"

@@ -1,4 +1,7 @@
-"""The warehouse: tables filled from the lake and derived from each other, on any engine."""
+"""The warehouse: tables filled from the lake and derived from each other, on any engine.
+
+What differs between engines is in `engines`; when something runs is decided in `cli` and `defs`.
+"""
 
 from sparkify_dagster.engines.base import WarehouseBusyError, WarehouseError
 from sparkify_dagster.warehouse.checks.run_checks import AuditFailedError
@@ -9,5 +12,15 @@ __all__ = [
     "Platform",
     "WarehouseBusyError",
     "WarehouseError",
+    "admin",
+    "checks",
+    "due_ranges",
+    "expected",
+    "load",
     "open_platform",
+    "privacy",
+    "refresh",
+    "reports",
+    "run_events",
+    "status",
 ]

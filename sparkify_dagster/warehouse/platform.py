@@ -127,4 +127,6 @@ def open_platform(settings: Settings, catalogue: Catalogue | None = None) -> Pla
     Raises:
         SparkifyError: if a SQL file is not as it must be.
     """
-    return Platform(settings, catalogue or read_catalogue(), open_warehouse(settings))
+    return Platform(
+        settings, catalogue or read_catalogue(home=settings.home), open_warehouse(settings)
+    )

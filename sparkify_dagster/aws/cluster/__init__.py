@@ -1,7 +1,7 @@
 """Makes, watches, pauses and deletes the Redshift warehouse that [DWH] describes, on AWS.
 
 Everything that is made carries a tag, and only what carries it is changed or deleted. Whether
-somebody wants to spend the money, and where the result is shown, is decided elsewhere.
+somebody wants to spend the money is asked in `cli`.
 """
 
 from sparkify_dagster.aws.cluster.base import Clock, ClusterError, State

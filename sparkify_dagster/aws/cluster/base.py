@@ -13,14 +13,13 @@ from datetime import UTC, datetime
 from sparkify_dagster.aws.requests import Answer, word
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.settings import Settings
-from sparkify_dagster.settings.sections import Engine, WarehouseKind
+from sparkify_dagster.settings.sections import REDSHIFT_PORT, WarehouseKind
 
 Notify = Callable[[str], None]
 
 TAG = "sparkify:warehouse"
 """Its value is `<region>/<identifier>`: two warehouses never take each other's role for theirs."""
 
-REDSHIFT_PORT = 5439
 _PORTS = (range(5431, 5456), range(8191, 8216))  # what AWS accepts for RA3 nodes and serverless
 
 UNFINISHED = "a namespace without workgroup"
@@ -88,10 +87,7 @@ def plan_of(settings: Settings) -> Plan:
     Raises:
         ClusterError: if Redshift has no such port.
     """
-    dwh, cluster = settings.dwh, settings.cluster
-    # The port of a PostgreSQL server that is in use says nothing about the new warehouse.
-    postgres = settings.warehouse.engine is Engine.POSTGRES
-    port = REDSHIFT_PORT if postgres else cluster.db_port
+    dwh, cluster, port = settings.dwh, settings.cluster, settings.redshift_port
     if not any(port in ports for ports in _PORTS):
         raise ClusterError(
             f"[CLUSTER] DB_PORT = {port} is no port of Redshift: choose {REDSHIFT_PORT}, or one"

@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 
 from sparkify_dagster.errors import SparkifyError
-from sparkify_dagster.lake.base import is_data_key
+from sparkify_dagster.lake import is_data_key
 from sparkify_dagster.simulate import SimulatedLake, Simulation, write_lake
 from sparkify_dagster.warehouse import Platform
 from sparkify_dagster.warehouse.expected.expected_files import BESIDE_THE_LAKE

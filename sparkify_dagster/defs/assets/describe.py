@@ -103,7 +103,7 @@ def table_spec(
     code: Callable[..., object],
 ) -> dg.AssetSpec:
     """The asset of a table: its key is the table's name. `code` is the Python that makes it."""
-    catalogue, engine = platform.catalogue, platform.settings.warehouse.engine.value
+    catalogue, engine = platform.catalogue, platform.warehouse.engine
     layer = catalogue.layer_of(table)
     return dg.AssetSpec(
         table,
@@ -130,7 +130,7 @@ def place(platform: Platform, table: str) -> Metadata:
     """Where a table is."""
     return {
         "dagster/table_name": links.table_name(platform, table),
-        "dagster/storage_kind": platform.settings.warehouse.engine.value,
+        "dagster/storage_kind": platform.warehouse.engine,
         "dagster/uri": links.table_uri(platform, table),
     }
 

@@ -24,6 +24,7 @@ from sparkify_dagster.engines.base import (
     WarehouseError,
     silent,
 )
+from sparkify_dagster.engines.ddl import Dialect
 from sparkify_dagster.engines.duckdb.session import DuckDBSession
 from sparkify_dagster.interruptible import CallThread
 from sparkify_dagster.settings.sections import DuckDBSettings
@@ -53,11 +54,13 @@ class DuckDBWarehouse(Warehouse):
     """A DuckDB file; see `Warehouse`."""
 
     engine = "duckdb"
+    # It ignores the n of VARCHAR(n). An index costs: 3 million integers insert in 1.2 s with it,
+    # in 0.07 s without.
+    dialect = Dialect()
     one_process = True
 
     def __init__(self, settings: DuckDBSettings, schema: str) -> None:
         self.schema = schema
-        self.file = settings.path
         self._settings = settings
         self._stays = False
         self._kept: duckdb.DuckDBPyConnection | None = None
@@ -65,17 +68,17 @@ class DuckDBWarehouse(Warehouse):
         self._others_until = 0.0
 
     @property
-    def path(self) -> Path:
+    def file(self) -> Path:
         return self._settings.path
 
     @property
     def database(self) -> str:
         # DuckDB names a database after its file, up to the first dot
-        return self.path.name.partition(".")[0]
+        return self.file.name.partition(".")[0]
 
     @property
     def address(self) -> str:
-        return f"duckdb://{quote(self.path.as_posix())}"
+        return f"duckdb://{quote(self.file.as_posix())}"
 
     def dependents(self, session: Session, tables: Collection[str]) -> Iterable[tuple[str, str]]:
         # DuckDB notes no dependencies of views: one that names a table is taken to need it.
@@ -86,20 +89,20 @@ class DuckDBWarehouse(Warehouse):
 
     @property
     def location(self) -> str:
-        return str(self.path)
+        return str(self.file)
 
     def exists(self) -> bool:
-        return self.path.exists()
+        return self.file.exists()
 
     @contextmanager
     def write(self, notify: Notify, run_id: str = "") -> Iterator[Session]:
         import duckdb
 
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise WarehouseError(
-                f"{self.path}: the folder of the warehouse cannot be made ({error.strerror}). "
+                f"{self.file}: the folder of the warehouse cannot be made ({error.strerror}). "
                 "Set [DUCKDB] PATH to a place you can write to."
             ) from error
         if not self.exists():
@@ -132,7 +135,7 @@ class DuckDBWarehouse(Warehouse):
 
         if not self.exists():
             raise WarehouseError(
-                f"{self.path}: there is no warehouse yet. Run `sparkify run` to make it."
+                f"{self.file}: there is no warehouse yet. Run `sparkify run` to make it."
             )
         self._let_go()
         connection = self._connect(read_only=True, notify=notify)
@@ -149,7 +152,7 @@ class DuckDBWarehouse(Warehouse):
 
         del tables
         self._let_go()
-        place = self.path.resolve()
+        place = self.file.resolve()
         new = place.with_name(f"{place.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.new")
         connection = self._connect(read_only=False, notify=silent)
         # Closed after the connection: closing it gives up the lock of the process.
@@ -166,7 +169,7 @@ class DuckDBWarehouse(Warehouse):
         except (duckdb.Error, OSError) as error:
             told = str(error).splitlines()[0]
             return (
-                f"{self.path} still holds pages from before, which no query reads: it could not be"
+                f"{self.file} still holds pages from before, which no query reads: it could not be"
                 f" rewritten ({told}). Make room beside it, and run this again."
             )
         finally:
@@ -202,19 +205,19 @@ class DuckDBWarehouse(Warehouse):
         pause, told = 0.02, False
         while True:
             try:
-                return duckdb.connect(str(self.path), read_only=read_only, config=self._config())
+                return duckdb.connect(str(self.file), read_only=read_only, config=self._config())
             except duckdb.Error as error:
                 holder = _holder(str(error))
                 if holder is None:
                     raise self._explained(error) from error
                 if time.monotonic() > deadline:
                     raise WarehouseBusyError(
-                        f"{self.path}: process {holder} has held the warehouse for "
+                        f"{self.file}: process {holder} has held the warehouse for "
                         f"{self._settings.lock_timeout:g} seconds. Wait for it or end it, or "
                         "raise [DUCKDB] LOCK_TIMEOUT."
                     ) from error
             if not told and time.monotonic() - waited_since > 1:
-                notify(f"waiting for process {holder}, which is using {self.path}")
+                notify(f"waiting for process {holder}, which is using {self.file}")
                 told = True
             # Jitter, so that two who wait do not knock at the same moments.
             time.sleep(pause * random.uniform(0.5, 1.5))
@@ -236,14 +239,14 @@ class DuckDBWarehouse(Warehouse):
         """Make the file under another name first: killed in between, no half-made one is left."""
         import duckdb
 
-        new = self.path.with_name(f"{self.path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.new")
+        new = self.file.with_name(f"{self.file.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.new")
         try:
             connection = duckdb.connect(str(new), config=self._config())
             with _closing(connection) as thread:
                 thread.call(lambda: self._prepare(connection))
             # Unlike a rename, a link never replaces the file of a process that was faster.
             with suppress(FileExistsError):
-                os.link(new, self.path)
+                os.link(new, self.file)
         except duckdb.Error as error:
             raise self._explained(error) from error
         except OSError:
@@ -278,7 +281,7 @@ class DuckDBWarehouse(Warehouse):
         text = str(error)
         if "not a valid DuckDB database file" in text or "not a DuckDB" in text:
             return WarehouseError(
-                f"{self.path}: this file is not a DuckDB database. Set [DUCKDB] PATH to another "
+                f"{self.file}: this file is not a DuckDB database. Set [DUCKDB] PATH to another "
                 "file, or move this one away."
             )
         if "NOT NULL constraint failed" in text:
@@ -289,10 +292,10 @@ class DuckDBWarehouse(Warehouse):
             )
         if "No space left on device" in text or "disk is full" in text.lower():
             return WarehouseError(
-                f"{self.path}: the disk is full. Nothing was changed; make room and run again."
+                f"{self.file}: the disk is full. Nothing was changed; make room and run again."
             )
         first_line = text.splitlines()[0] if text else type(error).__name__
-        return WarehouseError(f"{self.path}: {first_line}")
+        return WarehouseError(f"{self.file}: {first_line}")
 
 
 @contextmanager

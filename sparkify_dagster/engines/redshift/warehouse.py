@@ -23,6 +23,7 @@ from sparkify_dagster.engines.base import (
     WarehouseError,
     silent,
 )
+from sparkify_dagster.engines.ddl import Dialect, in_schema
 from sparkify_dagster.engines.redshift import copy_sql
 from sparkify_dagster.engines.redshift.copy_errors import CopyErrors
 from sparkify_dagster.engines.rows import Value
@@ -30,7 +31,7 @@ from sparkify_dagster.engines.server.results import SELECTS, Page
 from sparkify_dagster.engines.server.staged_rows import staged_rows
 from sparkify_dagster.engines.server.warehouse import ServerSession, ServerWarehouse
 from sparkify_dagster.lake import Lake, LakeError
-from sparkify_dagster.lake.scratch import Scratch
+from sparkify_dagster.lake.scratch import PATIENCE, Scratch
 from sparkify_dagster.lake.single import read_file
 from sparkify_dagster.settings import Settings
 from sparkify_dagster.settings.sources import Source
@@ -177,12 +178,18 @@ class RedshiftWarehouse(ServerWarehouse):
 
     engine = "redshift"
     product = "Redshift"
+    # Files are Redshift SQL; keys are declared for its planner and proven by the audits.
+    dialect = Dialect(as_written=True)
     # It has no CURRENT_TIMESTAMP that it commends; GETDATE() is in UTC.
     clock = "SELECT EXTRACT(EPOCH FROM GETDATE())"
     # COPY lands in a temporary table. Roles own nothing: DROP and ALTER are privileges there.
     roles = RoleDialect("ROLE ", "SELECT role_name FROM svv_roles", temporary=True, owning=False)
     declares_keys = True
     reads_s3 = True
+    unanswered = (
+        "Let this machine's address into the security group of the warehouse ([DWH]"
+        " ALLOWED_CIDR), run inside its VPC, or resume it if it is paused."
+    )
     queue_ddl = f"CREATE TABLE IF NOT EXISTS {_QUEUE} (turn INTEGER)"
     # The server's own: SNAPSHOT on new clusters, SERIALIZABLE on old ones. Writers are alone in
     # their schema, and a conflict with somebody else (1023) makes the whole transaction again.
@@ -218,7 +225,7 @@ class RedshiftWarehouse(ServerWarehouse):
             {"schema": self.state_schema, "name": _QUEUE},
         )
         if not found:
-            session.execute(self.queue_ddl.replace(_QUEUE, f"{self.state_schema}.{_QUEUE}"))
+            session.execute(in_schema(self.queue_ddl, self.state_schema))
 
     def take_turn(self, session: ServerSession, notify: Notify) -> None:
         # The first statement of the transaction: what it sees later is what was committed before
@@ -265,15 +272,15 @@ class RedshiftWarehouse(ServerWarehouse):
         if s3.scratch is None:
             raise WarehouseError("[S3] SCRATCH is missing: Redshift copies from there.")
         scratch = Scratch(s3.scratch, region=s3.region, endpoint_url=s3.endpoint_url)
+        patience = PATIENCE
         try:
             yield scratch
-        except (Exception, GeneratorExit):
-            scratch.clear(notify)
+        except BaseException as error:
+            if not isinstance(error, Exception | GeneratorExit):
+                patience = 1  # an interruption: S3 may be what did not answer
             raise
-        except BaseException:  # an interruption: S3 may be what did not answer
-            scratch.clear(notify, patience=1)
-            raise
-        scratch.clear(notify)
+        finally:
+            scratch.clear(notify, patience)
 
     def jsonpaths(self, source: Source, rules: LineRules, scratch: Scratch) -> str:
         """The address of the source's JSONPaths: the configured file, checked; else one we write.

@@ -7,7 +7,7 @@ PostgreSQL's appendix "Error Codes"; Redshift puts most of its own under XX000 a
 import re
 from typing import TYPE_CHECKING
 
-from sparkify_dagster.engines.base import WarehouseError
+from sparkify_dagster.engines.base import TransientError, WarehouseError
 
 if TYPE_CHECKING:
     import psycopg2
@@ -37,14 +37,6 @@ _ADVICE = {
     "57014": "It was cancelled, or took longer than [CLUSTER] STATEMENT_TIMEOUT.",
     "55P03": "Somebody else holds the table: wait for them, or raise [CLUSTER] LOCK_TIMEOUT.",
 }
-
-
-class TransientError(WarehouseError):
-    """The transaction is lost, but the same work may succeed in another."""
-
-    def __init__(self, message: str, *, at_connect: bool = False) -> None:
-        super().__init__(message)
-        self.at_connect = at_connect
 
 
 def explained(

@@ -19,6 +19,7 @@ from sparkify_dagster.engines.base import (
     WRITES,
     Notify,
     Session,
+    TransientError,
     Warehouse,
     WarehouseError,
     silent,
@@ -26,7 +27,7 @@ from sparkify_dagster.engines.base import (
 from sparkify_dagster.engines.results import Stream
 from sparkify_dagster.engines.rows import Rows, Value
 from sparkify_dagster.engines.server.connections import open_connection
-from sparkify_dagster.engines.server.errors import TransientError, explained
+from sparkify_dagster.engines.server.errors import explained
 from sparkify_dagster.engines.server.login import Credentials, mint_credentials
 from sparkify_dagster.engines.server.results import (
     NUMERIC,
@@ -211,6 +212,11 @@ class ServerWarehouse(Warehouse):
 
     product: str
     """What people call the engine."""
+    unanswered = (
+        "Something in between drops the packets: let this machine through the firewall or the"
+        " security group of the server, or check [CLUSTER] HOST and DB_PORT."
+    )
+    """What to do where nothing answers at its address."""
     clock: str
     """The query for the server's time, in seconds since 1970 UTC."""
     isolation: str | None

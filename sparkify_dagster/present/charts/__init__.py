@@ -6,4 +6,4 @@ alone: no warehouse, no Dagster, no network.
 
 from sparkify_dagster.present.charts.drawing import Picture, draw, warm_up
 
-__all__ = ["Picture", "draw", "warm_up"]
+__all__ = ["Picture", "draw", "relations", "warm_up"]

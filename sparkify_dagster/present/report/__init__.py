@@ -2,3 +2,5 @@
 
 `facts` reads, `page` writes HTML of what was read, `write` puts it into a file. No Dagster.
 """
+
+__all__ = ["facts", "write"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sparkify_dagster.catalogue.catalogue import Catalogue
 from sparkify_dagster.catalogue.tables import Table
 from sparkify_dagster.engines.base import Notify, Session, Warehouse, WarehouseError
-from sparkify_dagster.engines.ddl import create_indexes, create_table
+from sparkify_dagster.engines.ddl import create_indexes, create_table, in_schema
 from sparkify_dagster.warehouse.admin.roles import standing_roles, table_grants
 from sparkify_dagster.warehouse.load import ledger
 
@@ -91,7 +91,7 @@ def creations(warehouse: Warehouse, catalogue: Catalogue) -> tuple[Creation, ...
     tables = [_creation(warehouse, table) for table in catalogue.tables.values()]
     pending = (_pending(catalogue, name) for name in catalogue.transforms)
     bookkeeping = (*ledger.state_ddl(), *pending, warehouse.queue_ddl)
-    return (*tables, *(in_schema(text, state) for text in bookkeeping if text))
+    return (*tables, *(_bookkeeping(text, state) for text in bookkeeping if text))
 
 
 def look(session: Session, warehouse: Warehouse) -> Standing:
@@ -196,7 +196,7 @@ def renew(session: Session, warehouse: Warehouse, catalogue: Catalogue, name: st
     for statement in tied_again:
         session.execute(statement)
     if pending := _pending(catalogue, name):
-        _make(session, in_schema(pending, warehouse.state_schema))
+        _make(session, _bookkeeping(pending, warehouse.state_schema))
     _note_made(session, warehouse, catalogue, [name])
     _grant(session, warehouse, catalogue, tables)
 
@@ -249,7 +249,7 @@ def _grant(
 
 def _shape(warehouse: Warehouse, catalogue: Catalogue, name: str) -> str:
     """A mark that changes whenever a table has to be rebuilt; comments do not matter."""
-    texts = [create_table(catalogue.tables[name], warehouse.engine, warehouse.schema)]
+    texts = [create_table(catalogue.tables[name], warehouse.dialect, warehouse.schema)]
     if name in catalogue.transforms:
         texts.append(_pending(catalogue, name) or "")
     words = " ".join(_COMMENT.sub("", "\n".join(texts)).split())
@@ -267,16 +267,15 @@ def _standing_columns(session: Session, schema: str) -> dict[str, tuple[str, ...
     return {table: tuple(columns) for table, columns in found.items()}
 
 
-def in_schema(statement: str, schema: str) -> Creation:
+def _bookkeeping(statement: str, schema: str) -> Creation:
     """The creation of a bookkeeping table, whose statement has its name without a schema."""
-    start = "CREATE TABLE IF NOT EXISTS "
     name = statement.split("(", 1)[0].rsplit(maxsplit=1)[-1]
-    return Creation(schema, name, (statement.replace(start, f"{start}{schema}.", 1),))
+    return Creation(schema, name, (in_schema(statement, schema),))
 
 
 def _creation(warehouse: Warehouse, table: Table) -> Creation:
-    engine, schema = warehouse.engine, warehouse.schema
-    create = (create_table(table, engine, schema), *create_indexes(table, engine, schema))
+    dialect, schema = warehouse.dialect, warehouse.schema
+    create = (create_table(table, dialect, schema), *create_indexes(table, dialect, schema))
     return Creation(schema, table.name, create)
 
 

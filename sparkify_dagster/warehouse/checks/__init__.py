@@ -1,1 +1,3 @@
 """Running checks, and saying what they found. Which checks there are is in `catalogue`."""
+
+__all__ = ["run_checks"]

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
 
-from sparkify_dagster.catalogue.tables.model import Column
+from sparkify_dagster.catalogue.tables import Column
 
 Compared = str | int | float | bool | Decimal | date | datetime | None
 NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")

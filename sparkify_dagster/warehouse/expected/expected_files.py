@@ -20,8 +20,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from sparkify_dagster.catalogue.catalogue import ANALYTICS, STAR, Catalogue
-from sparkify_dagster.catalogue.tables import Table
-from sparkify_dagster.catalogue.tables.model import Column
+from sparkify_dagster.catalogue.tables import Column, Table
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.warehouse.expected import csv_text
 from sparkify_dagster.warehouse.expected.csv_text import CsvError

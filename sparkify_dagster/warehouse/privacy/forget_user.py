@@ -13,12 +13,12 @@ from sparkify_dagster.catalogue.tables import Table
 from sparkify_dagster.engines.base import (
     Notify,
     Session,
+    TransientError,
     WarehouseBusyError,
     WarehouseError,
     silent,
 )
 from sparkify_dagster.engines.rows import Value
-from sparkify_dagster.engines.server.errors import TransientError
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.warehouse.admin.create_tables import FORGOTTEN, look, prepare
 from sparkify_dagster.warehouse.checks.run_checks import AuditFailedError, audit

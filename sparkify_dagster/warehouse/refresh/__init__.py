@@ -1,1 +1,3 @@
 """Refreshing: derived tables are brought up to date with what they read."""
+
+__all__ = ["chart_rows", "refresh_table"]
