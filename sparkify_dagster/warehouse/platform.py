@@ -59,7 +59,12 @@ class Platform:
 
     def lake(self, table: str) -> Lake:
         s3 = self.settings.s3
-        return open_lake(self.lake_uri(table), region=s3.region, endpoint_url=s3.endpoint_url)
+        return open_lake(
+            self.lake_uri(table),
+            region=s3.region,
+            endpoint_url=s3.endpoint_url,
+            options=s3.options,
+        )
 
     def partitions(self) -> Days:
         """The first and the last day of the platform: the configured ones, up to today (UTC)."""

@@ -10,11 +10,12 @@ from datetime import date
 
 import dagster as dg
 
+from sparkify_dagster.catalogue.catalogue import Catalogue
 from sparkify_dagster.catalogue.check import Check
 from sparkify_dagster.defs.assets import metadata
 from sparkify_dagster.defs.checks import check_events
 from sparkify_dagster.defs.partitions import DayRange, all_days, range_of_keys
-from sparkify_dagster.defs.resources import RunContext, run_context
+from sparkify_dagster.defs.run_context import RunContext
 from sparkify_dagster.engines.base import Notify
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.warehouse import AuditFailedError
@@ -26,11 +27,12 @@ Yielded = dg.MaterializeResult[None] | dg.AssetCheckResult | dg.AssetMaterializa
 
 def materialize(
     context: dg.AssetExecutionContext,
+    run: RunContext,
     tables: Sequence[str],
     work: Callable[[RunContext, str, Notify], Report],
 ) -> Iterator[Yielded]:
     """Do the work on the selected tables, in this order; where only checks are, run those alone."""
-    catalogue = run_context(context).platform.catalogue
+    catalogue = run.platform.catalogue
     wanted = {key.to_user_string() for key in context.selected_asset_keys}
     chosen = context.selected_asset_check_keys
     failures: dict[str, SparkifyError] = {}
@@ -41,9 +43,9 @@ def materialize(
             if not missing.isdisjoint(catalogue.dependencies(table)):
                 missing.add(table)
             elif table in wanted:
-                yield from _made(context, table, checks, work)
+                yield from _made(context, run, table, checks, work)
             elif checks:
-                yield from check_alone(context, table, checks)
+                yield from check_alone(context, run, table, checks)
         except SparkifyError as error:
             failures[table] = error
             missing.add(table)
@@ -53,24 +55,24 @@ def materialize(
 
 def _made(
     context: dg.AssetExecutionContext,
+    run: RunContext,
     table: str,
     checks: list[Check],
     work: Callable[[RunContext, str, Notify], Report],
 ) -> Iterator[Yielded]:
-    run = run_context(context)
-    selected = {check.name for check in checks}
+    catalogue, selected = run.platform.catalogue, {check.name for check in checks}
     run.observer(Started(table))
     try:
         report = work(run, table, _notify(context, run, table))
         yield from _published(context, run, report)
         told = [outcome for outcome in report.outcomes if outcome.check.name in selected]
-        check_events.record_days(context, told, _days(context, report))
+        check_events.record_days(context, told, _days(context, run, report))
         for other in _also(report):
             check_events.record_elsewhere(context, other.outcomes)
         results = check_events.results_of(told, checks)
-        yield from check_events.as_newest(context, results)
+        yield from check_events.as_newest(context, catalogue, results)
     except AuditFailedError as error:
-        yield from _rolled_back(context, error, table, selected)
+        yield from _rolled_back(context, catalogue, error, table, selected)
         run.observer(Failed(table, error, error.outcomes))
         raise
     except Exception as error:  # Dagster keeps the traceback of one that is no SparkifyError
@@ -80,14 +82,13 @@ def _made(
 
 
 def check_alone(
-    context: check_events.Context, table: str, checks: list[Check]
+    context: check_events.Context, run: RunContext, table: str, checks: list[Check]
 ) -> Iterator[dg.AssetCheckResult]:
     """Run checks against what is published, over the days of the run or over everything.
 
     Raises:
         SparkifyError: if the warehouse cannot be asked.
     """
-    run = run_context(context)
     days = range_of_run(context)
     run.observer(Started(table))
     try:
@@ -98,7 +99,7 @@ def check_alone(
     if days:
         check_events.record_days(context, found, list(days.days()))
     results = (check_events.result(outcome) for outcome in found)
-    yield from check_events.as_newest(context, results)
+    yield from check_events.as_newest(context, run.platform.catalogue, results)
     run.observer(Checked(table, found))
 
 
@@ -125,7 +126,9 @@ def _published(
     if not asked:
         said |= once
     yield dg.MaterializeResult(asset_key=report.table, metadata=said)
-    yield from _unasked(run, report, [day for day in _days(context, report) if day not in asked])
+    yield from _unasked(
+        run, report, [day for day in _days(context, run, report) if day not in asked]
+    )
     for other in _also(report):
         daily = run.platform.catalogue.is_daily(other.table)
         yield from _unasked(run, other, _valid_days(run, other) if daily else [None])
@@ -148,7 +151,11 @@ def _unasked(
 
 
 def _rolled_back(
-    context: dg.AssetExecutionContext, error: AuditFailedError, table: str, selected: set[str]
+    context: dg.AssetExecutionContext,
+    catalogue: Catalogue,
+    error: AuditFailedError,
+    table: str,
+    selected: set[str],
 ) -> Iterator[dg.AssetCheckResult]:
     """The checks that failed, with the rows that were not published."""
     failed = [outcome for outcome in error.outcomes if outcome.failed_hard]
@@ -164,7 +171,7 @@ def _rolled_back(
         )
         for outcome in own
     )
-    yield from check_events.as_newest(context, results)
+    yield from check_events.as_newest(context, catalogue, results)
 
 
 def failed_tables(failures: Mapping[str, SparkifyError]) -> dg.Failure:
@@ -181,9 +188,8 @@ def _asked_days(context: dg.AssetExecutionContext, run: RunContext, table: str) 
     return list(days.days()) if days else []
 
 
-def _days(context: dg.AssetExecutionContext, report: Report) -> list[date]:
+def _days(context: dg.AssetExecutionContext, run: RunContext, report: Report) -> list[date]:
     """The days of a daily table that a report is about."""
-    run = run_context(context)
     return sorted({*_asked_days(context, run, report.table), *_valid_days(run, report)})
 
 
