@@ -36,6 +36,7 @@ class WarehouseResource(dg.ConfigurableResource["WarehouseResource"]):
         default=None,
         description="The dwh.cfg that says, with the environment, what no field says",
     )
+    _settings: Settings | None = PrivateAttr(default=None)
     _warehouse: Warehouse | None = PrivateAttr(default=None)
     _platform: Platform | None = PrivateAttr(default=None)
     _lake: LakeResource | None = PrivateAttr(default=None)
@@ -50,10 +51,11 @@ class WarehouseResource(dg.ConfigurableResource["WarehouseResource"]):
         Raises:
             SettingsError: if a value cannot be used.
         """
-        file = Path(self.config_file) if self.config_file else None
-        return load_settings(
-            file, overrides={("WAREHOUSE", "SCHEMA"): self.schema_, **self.overrides()}
-        )
+        if self._settings is None:
+            file = Path(self.config_file) if self.config_file else None
+            values = {("WAREHOUSE", "SCHEMA"): self.schema_, **self.overrides()}
+            self._settings = load_settings(file, overrides=values)
+        return self._settings
 
     def open(self) -> Warehouse:
         """The warehouse of these fields, the same one each time; no connection is opened yet."""
