@@ -45,7 +45,7 @@ def run_context(
     Raises:
         SparkifyError: if a value of the resources cannot be used.
     """
-    if _draws(declared, run):
+    if warehouse.unused and _draws(declared, run):
         warm_up()
     return RunContext(warehouse.platform(declared, lake), _OBSERVER.get())
 

@@ -76,6 +76,11 @@ class WarehouseResource(dg.ConfigurableResource["WarehouseResource"]):
         """One transaction: committed at the end of the block, rolled back by any exception."""
         return self.open().write(dg.get_dagster_logger().info, run_id)
 
+    @property
+    def unused(self) -> bool:
+        """Whether no step of the run has asked for the platform yet."""
+        return self._platform is None
+
     def platform(self, declared: Platform, lake: LakeResource | None = None) -> Platform:
         """The declared platform over this warehouse, and over this lake where one is given.
 
