@@ -47,6 +47,7 @@ class Ticks:
 
     def __init__(self, lake: Path, folder: Path, stack: ExitStack) -> None:
         from sparkify_dagster.defs.instance.home import open_instance
+        from sparkify_dagster.defs.resources import lake_resource, warehouse_resource
         from sparkify_dagster.defs.sensors.new_files import arrival_sensors
         from sparkify_dagster.settings import load_settings
         from sparkify_dagster.warehouse import open_platform
@@ -62,6 +63,10 @@ class Ticks:
         settings.duckdb.path.unlink(missing_ok=True)
         self.instance = stack.enter_context(open_instance(settings))
         self.sensor = arrival_sensors(self.platform)[0]
+        self.resources = {
+            "lake": lake_resource(settings),
+            "warehouse": warehouse_resource(settings),
+        }
 
     def load(self) -> None:
         """As a run would, without its events."""
@@ -76,7 +81,10 @@ class Ticks:
         import dagster as dg
 
         with dg.build_sensor_context(
-            instance=self.instance, cursor=cursor, sensor_name=self.sensor.name
+            instance=self.instance,
+            cursor=cursor,
+            sensor_name=self.sensor.name,
+            resources=self.resources,
         ) as context:
             return self.sensor.evaluate_tick(context).cursor
 

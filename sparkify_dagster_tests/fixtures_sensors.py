@@ -17,6 +17,7 @@ from dagster._core.definitions.sensor_definition import SensorExecutionData
 from sparkify_dagster.definitions import build_definitions
 from sparkify_dagster.defs.instance.home import open_instance
 from sparkify_dagster.defs.partitions import RANGE_END_TAG, RANGE_START_TAG
+from sparkify_dagster.defs.resources import lake_resource, warehouse_resource
 from sparkify_dagster.defs.sensors.new_files import arrival_sensors
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.settings import load_settings
@@ -33,6 +34,12 @@ from sparkify_dagster_tests.fixtures_warehouse import (
 )
 
 LOGS, SONGS = "staging_events", "staging_songs"
+
+
+def resources_of(platform: Platform) -> dict[str, object]:
+    """What sensors and schedules are given."""
+    settings = platform.settings
+    return {"lake": lake_resource(settings), "warehouse": warehouse_resource(settings)}
 
 
 class Daemon:
@@ -71,10 +78,13 @@ class Daemon:
 
     def look(self) -> SensorExecutionData:
         """One tick, of which nothing is launched."""
-        context = dg.build_sensor_context(
-            instance=self.instance, cursor=self.cursor, sensor_name=self.sensor.name
-        )
-        data = self.sensor.evaluate_tick(context)
+        with dg.build_sensor_context(
+            instance=self.instance,
+            cursor=self.cursor,
+            sensor_name=self.sensor.name,
+            resources=resources_of(self.platform),
+        ) as context:
+            data = self.sensor.evaluate_tick(context)
         self.cursor = data.cursor
         return data
 

@@ -461,7 +461,7 @@ def test_a_defect_keeps_its_traceback(
     def broken(*args: object, **kwargs: object) -> None:
         raise ZeroDivisionError("a defect")
 
-    monkeypatch.setattr(small_platform, "refresh", broken)
+    monkeypatch.setattr(Platform, "refresh", broken)
     done = runs.materialize(
         small_platform, small_instance, days=THREE_DAYS, tables=["staging_songs", "songs"]
     )

@@ -20,6 +20,7 @@ from sparkify_dagster.settings.days import DayRange
 from sparkify_dagster.settings.sources import SOURCES, Source
 from sparkify_dagster.simulate import Simulation, write_lake
 from sparkify_dagster.warehouse import Platform, open_platform
+from sparkify_dagster_tests.fixtures_runs import SmallRun
 from sparkify_dagster_tests.fixtures_warehouse import few_questions_sql
 
 PAGE = Path(__file__).parent.parent / "docs" / "extending.md"
@@ -32,9 +33,14 @@ def files_of_the_page() -> Mapping[str, str]:
     return dict(re.findall(shown, PAGE.read_text(), re.DOTALL))
 
 
+def python_of_the_page() -> list[str]:
+    """The declaration of a source, and an asset."""
+    return re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+
+
 def declaration_of_the_page() -> Source:
     """The source that the page declares."""
-    (text,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    text = python_of_the_page()[0]
     call = ast.parse(textwrap.dedent(text)).body[0]
     assert isinstance(call, ast.Expr)
     assert isinstance(call.value, ast.Call)
@@ -188,6 +194,24 @@ def test_a_declaration_and_a_table_file_are_one_more_source(tmp_path: Path) -> N
     assert quarantined.to_dict("records") == [
         {"key": "b.json", "reason": "minutes: text where a whole number is expected"}
     ]
+
+
+def test_an_asset_of_ones_own_asks_for_the_warehouse_and_runs_a_query(finished: SmallRun) -> None:
+    written: dict[str, dg.AssetsDefinition] = {}
+    exec(python_of_the_page()[1], written)
+    asset = written["loyal_listeners"]
+    built = dg.Definitions.merge(
+        build_definitions(finished.settings, finished.platform), dg.Definitions(assets=[asset])
+    )
+    with dg.DagsterInstance.ephemeral() as instance:
+        done = built.resolve_implicit_global_asset_job_def().execute_in_process(
+            instance=instance, asset_selection=[asset.key]
+        )
+    (made,) = done.asset_materializations_for_node("loyal_listeners")
+    assert {name: value.value for name, value in made.metadata.items()} == {
+        "loyal": 2,  # both listeners of the small lake play a song each day
+        "listeners": 2,
+    }
 
 
 def test_every_declared_source_has_its_key_in_the_configuration() -> None:

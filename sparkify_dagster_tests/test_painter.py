@@ -13,7 +13,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from sparkify_dagster.defs import resources, runs
+from sparkify_dagster.defs import run_context, runs
 from sparkify_dagster.present.charts import drawing, painter
 from sparkify_dagster.present.charts.painter import NotDrawn, Painter
 from sparkify_dagster.warehouse import Platform
@@ -320,6 +320,6 @@ def test_a_run_starts_it_at_its_beginning_if_it_makes_a_chart(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     started: list[object] = []
-    monkeypatch.setattr(resources, "warm_up", lambda: started.append(None))
+    monkeypatch.setattr(run_context, "warm_up", lambda: started.append(None))
     assert runs.materialize(small_platform, small_instance, days=THREE_DAYS, tables=tables).ok
     assert len(started) == starts

@@ -17,6 +17,7 @@ from sparkify_dagster_tests.fixtures_sensors import (
     days_of,
     lake_versions,
     loaded_versions,
+    resources_of,
 )
 from sparkify_dagster_tests.fixtures_warehouse import (
     FIRST,
@@ -43,7 +44,9 @@ def evaluate(platform: Platform, name: str, at: datetime = NIGHT) -> ScheduleExe
     found = {schedule.name: schedule for schedule in schedules(platform)}
     definitions = build_definitions(platform.settings, platform)
     with dg.build_schedule_context(
-        scheduled_execution_time=at, repository_def=definitions.get_repository_def()
+        scheduled_execution_time=at,
+        repository_def=definitions.get_repository_def(),
+        resources=resources_of(platform),
     ) as context:
         return found[name].evaluate_tick(context)
 

@@ -480,6 +480,8 @@ def test_on_every_engine_a_file_is_loaded_once_and_a_quiet_tick_asks_no_server(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A paused Redshift warehouse is not woken every half minute."""
+    for name, value in engine.environ.items():  # a run reads the password there
+        monkeypatch.setenv(name, value)
     daemon = Daemon(engine.platform(tmp_path / "p", folder_lake.root), sensor_instance)
     put_days(folder_lake, FIRST, SECOND)
     daemon.settle()

@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from sparkify_dagster.cli.tables import complete
-from sparkify_dagster.defs.op_jobs.create_tables import create_tables
+from sparkify_dagster.definitions import build_definitions
 from sparkify_dagster.engines.base import Session
 from sparkify_dagster.engines.server.warehouse import ServerWarehouse
 from sparkify_dagster.settings import load_settings
@@ -181,8 +181,12 @@ def test_create_leaves_rows_as_they_are(place: Place) -> None:
     assert_same_rows(all_rows(place.platform), before)
 
 
-def test_the_job_makes_the_tables(place: Place) -> None:
-    job = create_tables(place.platform, None)
+def test_the_job_makes_the_tables(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in place.environ.items():  # a run reads the password there
+        monkeypatch.setenv(name, value)
+    job = build_definitions(place.platform.settings, place.platform).resolve_job_def(
+        "create_tables"
+    )
     for there in (0, len(place.own)):
         result = job.execute_in_process()
         assert result.success

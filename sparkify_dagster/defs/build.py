@@ -12,7 +12,6 @@ from sparkify_dagster.defs.assets.derived import derived_assets
 from sparkify_dagster.defs.assets.lake import lake_assets, ledger_assets
 from sparkify_dagster.defs.assets.report import report_assets
 from sparkify_dagster.defs.assets.staging import staging_asset
-from sparkify_dagster.defs.aws_resources import aws_resources
 from sparkify_dagster.defs.checks.expected import expected_checks
 from sparkify_dagster.defs.checks.ledger import ledger_checks
 from sparkify_dagster.defs.freshness import with_freshness
@@ -22,18 +21,15 @@ from sparkify_dagster.defs.op_jobs.cluster import cluster_jobs
 from sparkify_dagster.defs.op_jobs.create_tables import create_tables
 from sparkify_dagster.defs.op_jobs.forget_user import forgetting
 from sparkify_dagster.defs.partitions import daily_partitions
-from sparkify_dagster.defs.resources import PLATFORM, platform_resource
+from sparkify_dagster.defs.resources import LAKE, WAREHOUSE, lake_resource, warehouse_resource
 from sparkify_dagster.defs.schedules import schedules
 from sparkify_dagster.defs.sensors.alerts import alert_sensors
 from sparkify_dagster.defs.sensors.new_files import arrival_sensors
 from sparkify_dagster.settings import Settings
 from sparkify_dagster.warehouse import Platform, open_platform
-from sparkify_dagster.warehouse.run_events import Observer, unobserved
 
 
-def build_definitions(
-    settings: Settings, platform: Platform | None = None, observer: Observer = unobserved
-) -> dg.Definitions:
+def build_definitions(settings: Settings, platform: Platform | None = None) -> dg.Definitions:
     """Everything that Dagster shows and runs for these settings.
 
     Raises:
@@ -68,13 +64,13 @@ def build_definitions(
         ],
         jobs=[
             *asset_jobs(catalogue),
-            create_tables(platform, pool),
+            create_tables(catalogue, pool),
             forgetting(platform, pool),
             *cluster_jobs(settings),
         ],
         sensors=[*arrival_sensors(platform), *alert_sensors(settings, catalogue)],
         schedules=schedules(platform),
-        resources={PLATFORM: platform_resource(platform, observer), **aws_resources(settings)},
+        resources={LAKE: lake_resource(settings), WAREHOUSE: warehouse_resource(settings)},
         # The work is the warehouse's, one writer at a time. Measured: seven trivial assets took
         # 28 s in processes of their own, 1.3 s in one.
         executor=dg.in_process_executor,

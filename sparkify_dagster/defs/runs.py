@@ -126,6 +126,7 @@ def materialize(
     )
     from sparkify_dagster.defs.jobs import LOAD_LAKE
     from sparkify_dagster.defs.partitions import range_tags
+    from sparkify_dagster.defs.run_context import observed_by
     from sparkify_dagster.settings.days import check_range
 
     chosen = _chosen(platform, tables)
@@ -133,14 +134,15 @@ def materialize(
     journal = _Journal(observer)
     close_dead_runs(instance)
     with storage_errors(platform.settings.home):
-        definitions = build_definitions(platform.settings, platform, journal)
-        done = definitions.resolve_job_def(LOAD_LAKE).execute_in_process(
-            instance=instance,
-            asset_selection=[dg.AssetKey(table) for table in chosen] if tables else None,
-            run_config=_run_config(platform, chosen, reload=reload, full=full),
-            tags={**range_tags(days), PROCESS_TAG: process_tag()},
-            raise_on_error=False,
-        )
+        definitions = build_definitions(platform.settings, platform)
+        with observed_by(journal):
+            done = definitions.resolve_job_def(LOAD_LAKE).execute_in_process(
+                instance=instance,
+                asset_selection=[dg.AssetKey(table) for table in chosen] if tables else None,
+                run_config=_run_config(platform, chosen, reload=reload, full=full),
+                tags={**range_tags(days), PROCESS_TAG: process_tag()},
+                raise_on_error=False,
+            )
     failures = journal.failures
     if not done.success and not failures:
         failures["run"] = _unheard_failure(done)

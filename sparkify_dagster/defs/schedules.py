@@ -11,6 +11,7 @@ import dagster as dg
 
 from sparkify_dagster.defs.jobs import CHECKS, LOAD_LAKE
 from sparkify_dagster.defs.partitions import range_tags
+from sparkify_dagster.defs.resources import LakeResource, WarehouseResource
 from sparkify_dagster.defs.run_config import only_new
 from sparkify_dagster.defs.sensors.arrivals import TickError, impatient
 from sparkify_dagster.errors import SparkifyError
@@ -52,8 +53,11 @@ def daily_load(platform: Platform) -> dg.ScheduleDefinition:
     )
 
 
-def reconciliation(platform: Platform) -> dg.ScheduleDefinition:
-    def missing(context: dg.ScheduleEvaluationContext) -> Requests:
+def reconciliation(declared: Platform) -> dg.ScheduleDefinition:
+    def missing(
+        context: dg.ScheduleEvaluationContext, lake: LakeResource, warehouse: WarehouseResource
+    ) -> Requests:
+        platform = warehouse.platform(declared, lake)
         try:
             all_days(platform.settings.partitions)
             status = impatient(platform, _LOCK_SECONDS).status()
@@ -73,10 +77,10 @@ def reconciliation(platform: Platform) -> dg.ScheduleDefinition:
         raise TickError(problem)  # outside of `except`: its cause may hold secrets
 
     return _schedule(
-        platform,
+        declared,
         RECONCILIATION,
         LOAD_LAKE,
-        f"0 {platform.settings.schedules.reconciliation_hour} * * *",
+        f"0 {declared.settings.schedules.reconciliation_hour} * * *",
         "Compares lake, ledger and tables, and loads whatever is new, changed or behind anywhere,"
         " also what the sensors gave up.",
         missing,
@@ -84,9 +88,12 @@ def reconciliation(platform: Platform) -> dg.ScheduleDefinition:
 
 
 def nightly_checks(platform: Platform) -> dg.ScheduleDefinition:
-    def every_check(context: dg.ScheduleEvaluationContext) -> Requests:
-        if platform.warehouse.one_process and not platform.warehouse.exists():
-            return dg.SkipReason(f"There is no warehouse {platform.warehouse.location} to check.")
+    def every_check(
+        context: dg.ScheduleEvaluationContext, warehouse: WarehouseResource
+    ) -> Requests:
+        found = warehouse.open()
+        if found.one_process and not found.exists():
+            return dg.SkipReason(f"There is no warehouse {found.location} to check.")
         return [dg.RunRequest(run_key=f"{NIGHTLY_CHECKS}-{_night(context)}")]
 
     return _schedule(
@@ -105,11 +112,11 @@ def _schedule(
     job: str,
     cron: str,
     description: str,
-    evaluate: Callable[[dg.ScheduleEvaluationContext], Requests],
+    evaluate: Callable[..., Requests],
 ) -> dg.ScheduleDefinition:
     running = platform.settings.schedules.enabled
 
-    @dg.schedule(
+    return dg.schedule(
         name=name,
         job_name=job,
         cron_schedule=cron,
@@ -118,11 +125,7 @@ def _schedule(
         default_status=(
             dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED
         ),
-    )
-    def schedule(context: dg.ScheduleEvaluationContext) -> Requests:
-        return evaluate(context)
-
-    return schedule
+    )(evaluate)
 
 
 def _load(platform: Platform, days: DayRange, run_key: str) -> dg.RunRequest:

@@ -6,6 +6,8 @@ Besides, a scratch prefix of S3 (`scratch`) and single files (`single`). What th
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sparkify_dagster.lake.base import (
     ChangedError,
     Chunk,
@@ -15,6 +17,9 @@ from sparkify_dagster.lake.base import (
     LakeFile,
     is_data_key,
 )
+
+if TYPE_CHECKING:
+    from sparkify_dagster.settings.sections import S3Options
 
 __all__ = [
     "ChangedError",
@@ -30,12 +35,14 @@ __all__ = [
 ]
 
 
-def open_lake(uri: str, *, region: str, endpoint_url: str | None) -> Lake:
+def open_lake(
+    uri: str, *, region: str, endpoint_url: str | None, options: S3Options | None = None
+) -> Lake:
     """The lake at ``s3://bucket/prefix`` or in a folder; nothing is contacted or opened yet."""
     if uri.startswith("s3://"):
         from sparkify_dagster.lake.s3 import S3Lake
 
-        return S3Lake(uri, region=region, endpoint_url=endpoint_url)
+        return S3Lake(uri, region=region, endpoint_url=endpoint_url, options=options)
     from sparkify_dagster.lake.local import LocalLake
 
     return LocalLake.at(uri)

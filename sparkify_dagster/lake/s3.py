@@ -17,6 +17,7 @@ from sparkify_dagster.lake import prefetch
 from sparkify_dagster.lake.base import BUDGET_BYTES, CHUNK_BYTES, LakeError, LakeFile, is_data_key
 from sparkify_dagster.lake.s3_errors import SET_CREDENTIALS, Place, explain
 from sparkify_dagster.lake.s3_fetch import NO_ETAG, Patience, S3Fetcher, bare
+from sparkify_dagster.settings.sections import S3Options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 LISTING_TRIES = 3
 PROBE = ".sparkify-probe"
+_YES = {"1", "true", "yes"}
 
 
 class S3Lake:
@@ -37,20 +39,24 @@ class S3Lake:
         *,
         region: str,
         endpoint_url: str | None,
+        options: S3Options | None = None,
         budget: int = BUDGET_BYTES,
         patience: Patience | None = None,
     ) -> None:
+        self._options = options or S3Options()
         bucket, _, prefix = uri.removeprefix("s3://").partition("/")
         prefix = prefix.strip("/")
         if not bucket or "//" in prefix:
             raise LakeError(f"{uri}: an S3 lake is written s3://bucket/prefix")
         for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):  # as every AWS tool takes them
             endpoint_url = endpoint_url or os.environ.get(name) or None
+        if endpoint_url is None and not self._options.use_ssl:
+            endpoint_url = f"http://s3.{region}.amazonaws.com"
         if endpoint_url is not None and not endpoint_url.startswith(("http://", "https://")):
             raise LakeError("The S3 endpoint must start with http:// or https://")
         self._place = Place(bucket, prefix, region, endpoint_url)
         self._budget = budget
-        self._patience = patience or Patience()
+        self._patience = patience or Patience(retries=max(self._options.max_attempts, 1) - 1)
 
     @property
     def uri(self) -> str:
@@ -89,28 +95,35 @@ class S3Lake:
         config: S3Config = {"region": place.region}
         if place.endpoint is not None:
             config["aws_endpoint_url_s3"] = place.endpoint  # `endpoint` yields to the environment
-        provider = None
-        if os.environ.get("AWS_SKIP_SIGNATURE", "").lower() in {"1", "true", "yes"}:
+        provider, options = None, self._options
+        if options.unsigned or os.environ.get("AWS_SKIP_SIGNATURE", "").lower() in _YES:
             config["skip_signature"] = True
+        elif options.access_key_id and options.secret_access_key:
+            config["access_key_id"] = options.access_key_id
+            config["secret_access_key"] = options.secret_access_key
+            if options.session_token:
+                config["session_token"] = options.session_token
         else:
             provider = self._credentials()
         return S3Store(
             place.bucket,
             prefix=place.prefix or None,
             config=config,
-            client_options=self._patience.client(place.endpoint),
+            client_options=self._patience.client(place.endpoint, verify=options.verify),
             retry_config=self._patience.retry(),
             credential_provider=provider,
         )
 
     def _credentials(self) -> S3CredentialProvider:
+        import boto3
         from botocore.exceptions import BotoCoreError
         from obstore.auth.boto3 import Boto3CredentialProvider
 
         try:
             # Asked again every 5 minutes: the chain renews what a role gives 10 minutes before
             # its end at the latest.
-            return Boto3CredentialProvider(ttl=timedelta(minutes=5))
+            session = boto3.Session(profile_name=self._options.profile)
+            return Boto3CredentialProvider(session, ttl=timedelta(minutes=5))
         except (BotoCoreError, ValueError) as error:  # ValueError: the chain found none
             found = "" if isinstance(error, ValueError) else f" ({type(error).__name__})"
         raise LakeError(f"{self.uri}: no usable AWS credentials{found}: {SET_CREDENTIALS}")

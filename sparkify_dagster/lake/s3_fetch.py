@@ -43,8 +43,9 @@ class Patience:
     backoff: float = 0.2  # doubled each time up to the limit, with jitter
     backoff_limit: float = 5
 
-    def client(self, endpoint: str | None) -> ClientConfig:
+    def client(self, endpoint: str | None, *, verify: bool = True) -> ClientConfig:
         return {
+            "allow_invalid_certificates": not verify,
             "allow_http": endpoint is not None and endpoint.startswith("http://"),
             "connect_timeout": timedelta(seconds=self.connect),
             "read_timeout": timedelta(seconds=self.silence),

@@ -3,10 +3,11 @@
 Nothing is opened but dwh.cfg, and nobody else looks at it or at the variables SPARKIFY_*.
 """
 
-from sparkify_dagster.settings.read import KEYS, Settings, SettingsError, load_settings
+from sparkify_dagster.settings.read import KEYS, Overrides, Settings, SettingsError, load_settings
 
 __all__ = [
     "KEYS",
+    "Overrides",
     "Settings",
     "SettingsError",
     "alert_sections",

@@ -39,6 +39,7 @@ from sparkify_dagster.settings.sections import (
 from sparkify_dagster.settings.sources import SOURCES
 from sparkify_dagster.settings.values import (
     PREFIX,
+    Given,
     Key,
     absolute,
     keys_of,
@@ -49,6 +50,8 @@ from sparkify_dagster.settings.values import (
 )
 
 CONFIG_FILE_NAME = "dwh.cfg"
+Overrides = Mapping[tuple[str, str], str | float | bool | None]
+"""Values by section and key, both in capitals; None leaves it to the file and the environment."""
 
 
 class SettingsError(SparkifyError):
@@ -129,8 +132,11 @@ def load_settings(
     environ: Mapping[str, str] | None = None,
     *,
     server_exists: bool = True,
+    overrides: Overrides | None = None,
 ) -> Settings:
     """Read ``path``, else SPARKIFY_CONFIG, else the nearest dwh.cfg at or above this folder.
+
+    ``overrides`` win over the file and the environment.
 
     Who is about to create the server says that it does not exist: then the keys that only it can
     tell (host, role, ...) may be missing.
@@ -139,6 +145,9 @@ def load_settings(
     here = _working_directory()
     file = _find_file(path, environ, here)
     given, problems = read_given(file, _content(file), environ, here, KEYS)
+    for place, value in (overrides or {}).items():
+        if value is not None:
+            given[place] = Given(_as_written(value), "run configuration", here)
     values: dict[str, dict[str, Any]] = {}
     for section, keys in KEYS.items():
         values[section], wrong = parse_section(section, keys, given, file)
@@ -173,6 +182,13 @@ def load_settings(
         freshness=FreshnessSettings(**values["FRESHNESS"]),
         analytics=AnalyticsSettings(**values["ANALYTICS"]),
     )
+
+
+def _as_written(value: str | float | bool) -> str:
+    """A value as dwh.cfg would say it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
 
 
 def _working_directory() -> Path:

@@ -184,6 +184,24 @@ class DwhSettings:
 
 
 @dataclass(frozen=True)
+class S3Options:
+    """How S3 is asked beyond region and endpoint; dwh.cfg leaves it to what AWS tools do.
+
+    ``max_attempts`` counts the first try. Without ``access_key_id`` credentials come from the
+    ordinary AWS chain, that of ``profile`` if there is one.
+    """
+
+    unsigned: bool = False
+    max_attempts: int = 6
+    profile: str | None = None
+    use_ssl: bool = True
+    verify: bool = True
+    access_key_id: str | None = field(default=None, repr=False)
+    secret_access_key: str | None = field(default=None, repr=False)
+    session_token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
 class S3Settings:
     """Where the lake is: every place is an absolute local path or an s3:// URI.
 
@@ -203,6 +221,7 @@ class S3Settings:
     scratch: str | None = field(
         metadata=key(optional(scratch_folder), "nothing, or s3://bucket/prefix")
     )
+    options: S3Options = S3Options()
 
     @property
     def log_data(self) -> str:

@@ -27,7 +27,12 @@ class PlatformBase:
     def lake(self, table: str) -> Lake:
         """The lake of a staging table's source; nothing is opened yet."""
         s3 = self.settings.s3
-        return open_lake(self.lake_uri(table), region=s3.region, endpoint_url=s3.endpoint_url)
+        return open_lake(
+            self.lake_uri(table),
+            region=s3.region,
+            endpoint_url=s3.endpoint_url,
+            options=s3.options,
+        )
 
     def partitions(self) -> DayRange:
         """The first and the last day of the platform: the configured ones, up to today (UTC)."""

@@ -11,7 +11,8 @@ import dagster as dg
 from sparkify_dagster.defs.assets import describe
 from sparkify_dagster.defs.assets.materialize import Yielded, materialize, range_of_run
 from sparkify_dagster.defs.checks import check_events
-from sparkify_dagster.defs.resources import PLATFORM, RunContext
+from sparkify_dagster.defs.resources import WarehouseResource
+from sparkify_dagster.defs.run_context import RunContext, run_context
 from sparkify_dagster.engines.base import Notify
 from sparkify_dagster.warehouse import Platform
 from sparkify_dagster.warehouse.run_events import Report
@@ -62,10 +63,11 @@ def _step(
         can_subset=True,  # so that a table, or a check, can be asked for alone
         backfill_policy=dg.BackfillPolicy.single_run() if partitions else None,
         config_schema={"full": _FULL} | ({"recompute": _RECOMPUTE} if partitions else {}),
-        required_resource_keys={PLATFORM},
         pool=pool,
     )
-    def refresh(context: dg.AssetExecutionContext) -> Iterator[Yielded]:
+    def refresh(
+        context: dg.AssetExecutionContext, warehouse: WarehouseResource
+    ) -> Iterator[Yielded]:
         config = context.op_execution_context.op_config
 
         def work(run: RunContext, table: str, notify: Notify) -> Report:
@@ -78,6 +80,7 @@ def _step(
                 notify=notify,
             )
 
-        yield from materialize(context, tables, work)
+        run = run_context(platform, context.run, warehouse)
+        yield from materialize(context, run, tables, work)
 
     return refresh

@@ -10,13 +10,14 @@ from datetime import date
 
 import dagster as dg
 
+from sparkify_dagster.catalogue.catalogue import Catalogue
 from sparkify_dagster.catalogue.check import Check
 from sparkify_dagster.catalogue.lake_checks import NOTHING_HELD_BACK
 from sparkify_dagster.defs.assets import metadata
 from sparkify_dagster.defs.assets.left_out import leave_out
 from sparkify_dagster.defs.checks import check_events
 from sparkify_dagster.defs.partitions import range_of_keys
-from sparkify_dagster.defs.resources import RunContext, run_context
+from sparkify_dagster.defs.run_context import RunContext
 from sparkify_dagster.engines.base import Notify
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.settings.days import DayRange, all_days
@@ -29,11 +30,12 @@ Yielded = dg.MaterializeResult[None] | dg.AssetCheckResult | dg.AssetMaterializa
 
 def materialize(
     context: dg.AssetExecutionContext,
+    run: RunContext,
     tables: Sequence[str],
     work: Callable[[RunContext, str, Notify], Report],
 ) -> Iterator[Yielded]:
     """Do the work on the selected tables, in this order; where only checks are, run those alone."""
-    catalogue = run_context(context).platform.catalogue
+    catalogue = run.platform.catalogue
     wanted = {key.to_user_string() for key in context.selected_asset_keys}
     chosen = context.selected_asset_check_keys
     failures: dict[str, SparkifyError] = {}
@@ -44,9 +46,9 @@ def materialize(
             if not missing.isdisjoint(catalogue.dependencies(table)):
                 missing.add(table)
             elif table in wanted:
-                yield from _made(context, table, checks, work)
+                yield from _made(context, run, table, checks, work)
             elif checks:
-                yield from check_alone(context, table, checks)
+                yield from check_alone(context, run, table, checks)
         except SparkifyError as error:
             failures[table] = error
             missing.add(table)
@@ -56,26 +58,26 @@ def materialize(
 
 def _made(
     context: dg.AssetExecutionContext,
+    run: RunContext,
     table: str,
     checks: list[Check],
     work: Callable[[RunContext, str, Notify], Report],
 ) -> Iterator[Yielded]:
-    run = run_context(context)
-    selected = {check.name for check in checks}
+    catalogue, selected = run.platform.catalogue, {check.name for check in checks}
     run.observer(Started(table))
     try:
         report = work(run, table, _notify(context, run, table))
         yield from _published(context, run, report)
         told = [outcome for outcome in report.outcomes if outcome.check.name in selected]
-        check_events.record_days(context, told, _days(context, report))
+        check_events.record_days(context, told, _days(context, run, report))
         held_back = [outcome for outcome in told if outcome.check.name == NOTHING_HELD_BACK]
-        check_events.record_days(context, held_back, sorted(_held_days(context, report)))
+        check_events.record_days(context, held_back, sorted(_held_days(context, run, report)))
         for other in _also(report):
             check_events.record_elsewhere(context, other.outcomes)
         results = check_events.results_of(told, checks)
-        yield from check_events.as_newest(context, results)
+        yield from check_events.as_newest(context, catalogue, results)
     except AuditFailedError as error:
-        yield from _rolled_back(context, error, table, selected)
+        yield from _rolled_back(context, catalogue, error, table, selected)
         run.observer(Failed(table, error, error.outcomes))
         raise
     except Exception as error:  # Dagster keeps the traceback of one that is no SparkifyError
@@ -85,14 +87,13 @@ def _made(
 
 
 def check_alone(
-    context: check_events.Context, table: str, checks: list[Check]
+    context: check_events.Context, run: RunContext, table: str, checks: list[Check]
 ) -> Iterator[dg.AssetCheckResult]:
     """Run checks against what is published, over the days of the run or over everything.
 
     Raises:
         SparkifyError: if the warehouse cannot be asked.
     """
-    run = run_context(context)
     days = range_of_run(context)
     run.observer(Started(table))
     try:
@@ -103,7 +104,7 @@ def check_alone(
     if days:
         check_events.record_days(context, found, list(days.days()))
     results = (check_events.result(outcome) for outcome in found)
-    yield from check_events.as_newest(context, results)
+    yield from check_events.as_newest(context, run.platform.catalogue, results)
     run.observer(Checked(table, found))
 
 
@@ -121,8 +122,8 @@ def _published(
 ) -> Iterator[dg.MaterializeResult[None] | dg.AssetMaterialization]:
     said = metadata.of_report(run.platform, report)
     once = metadata.once(run.platform, report)
-    asked = [day for day in _asked_days(context, report) if day not in report.held_days]
-    leave_out(context, report.table, _held_days(context, report))
+    asked = [day for day in _asked_days(context, run, report) if day not in report.held_days]
+    leave_out(context, report.table, _held_days(context, run, report))
     for day in asked:
         context.add_asset_metadata(
             metadata.of_day(run.platform, report, day) | (once if day == asked[-1] else {}),
@@ -133,7 +134,9 @@ def _published(
     for held in getattr(report, "held_back", ()):
         context.log.warning(f"Held back: {held}")
     yield dg.MaterializeResult(asset_key=report.table, metadata=said)
-    yield from _unasked(run, report, [day for day in _days(context, report) if day not in asked])
+    yield from _unasked(
+        run, report, [day for day in _days(context, run, report) if day not in asked]
+    )
     for other in _also(report):
         daily = run.platform.catalogue.is_daily(other.table)
         yield from _unasked(run, other, _valid_days(run, other) if daily else [None])
@@ -156,7 +159,11 @@ def _unasked(
 
 
 def _rolled_back(
-    context: dg.AssetExecutionContext, error: AuditFailedError, table: str, selected: set[str]
+    context: dg.AssetExecutionContext,
+    catalogue: Catalogue,
+    error: AuditFailedError,
+    table: str,
+    selected: set[str],
 ) -> Iterator[dg.AssetCheckResult]:
     """The checks that failed, with the rows that were not published."""
     failed = [outcome for outcome in error.outcomes if outcome.blocks]
@@ -172,7 +179,7 @@ def _rolled_back(
         )
         for outcome in own
     )
-    yield from check_events.as_newest(context, results)
+    yield from check_events.as_newest(context, catalogue, results)
 
 
 def failed_tables(failures: Mapping[str, SparkifyError]) -> dg.Failure:
@@ -184,21 +191,22 @@ def failed_tables(failures: Mapping[str, SparkifyError]) -> dg.Failure:
     )
 
 
-def _asked_days(context: dg.AssetExecutionContext, report: Report) -> list[date]:
-    daily = run_context(context).platform.catalogue.is_daily(report.table)
+def _asked_days(context: dg.AssetExecutionContext, run: RunContext, report: Report) -> list[date]:
+    daily = run.platform.catalogue.is_daily(report.table)
     days = range_of_run(context) if daily else None
     return list(days.days()) if days else []
 
 
-def _held_days(context: dg.AssetExecutionContext, report: Report) -> frozenset[date]:
+def _held_days(
+    context: dg.AssetExecutionContext, run: RunContext, report: Report
+) -> frozenset[date]:
     """The days of the run that are held back."""
-    return report.held_days.intersection(_asked_days(context, report))
+    return report.held_days.intersection(_asked_days(context, run, report))
 
 
-def _days(context: dg.AssetExecutionContext, report: Report) -> list[date]:
+def _days(context: dg.AssetExecutionContext, run: RunContext, report: Report) -> list[date]:
     """The days of a daily table that a report is about, without those that are held back."""
-    run = run_context(context)
-    days = {*_asked_days(context, report), *_valid_days(run, report)}
+    days = {*_asked_days(context, run, report), *_valid_days(run, report)}
     return sorted(days - report.held_days)
 
 

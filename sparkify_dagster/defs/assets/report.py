@@ -12,7 +12,8 @@ from sparkify_dagster.catalogue.catalogue import ANALYTICS
 from sparkify_dagster.catalogue.check import Check
 from sparkify_dagster.defs.assets.describe import OWNERS, code_references
 from sparkify_dagster.defs.checks.check_events import key_of
-from sparkify_dagster.defs.resources import PLATFORM, run_context
+from sparkify_dagster.defs.resources import WarehouseResource
+from sparkify_dagster.defs.run_context import run_context
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.present.report.facts import CheckLine, Facts, read_facts
 from sparkify_dagster.present.report.write import beside_the_warehouse, write_report
@@ -38,15 +39,16 @@ def report_assets(platform: Platform, pool: str | None) -> list[dg.AssetsDefinit
         kinds={"report"},
         tags={"layer": ANALYTICS, "grain": "page"},
         metadata={"dagster/code_references": code_references((), report_assets)},
-        required_resource_keys={PLATFORM},
         pool=pool,
     )
-    def report(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
-        platform = run_context(context).platform
-        path = beside_the_warehouse(platform, platform.settings.home)
+    def report(
+        context: dg.AssetExecutionContext, warehouse: WarehouseResource
+    ) -> dg.MaterializeResult[None]:
         try:
-            facts = read_facts(platform, _checks(context.instance, platform), context.log.info)
-            written = write_report(platform, facts, path)
+            found = run_context(platform, context.run, warehouse).platform
+            path = beside_the_warehouse(found, found.settings.home)
+            facts = read_facts(found, _checks(context.instance, found), context.log.info)
+            written = write_report(found, facts, path)
         except SparkifyError as error:
             raise dg.Failure(str(error), allow_retries=False) from None
         return dg.MaterializeResult(

@@ -10,7 +10,8 @@ import dagster as dg
 from sparkify_dagster.defs.assets import describe
 from sparkify_dagster.defs.assets.materialize import Yielded, materialize, range_of_run
 from sparkify_dagster.defs.checks import check_events
-from sparkify_dagster.defs.resources import PLATFORM, RunContext
+from sparkify_dagster.defs.resources import LakeResource, WarehouseResource
+from sparkify_dagster.defs.run_context import RunContext, run_context
 from sparkify_dagster.engines.base import Notify
 from sparkify_dagster.warehouse import Platform
 from sparkify_dagster.warehouse.run_events import Report
@@ -46,10 +47,11 @@ def staging_asset(
         can_subset=True,  # so that a check can be run alone
         backfill_policy=dg.BackfillPolicy.single_run() if partitions else None,
         config_schema={"reload": reload},
-        required_resource_keys={PLATFORM},
         pool=pool,
     )
-    def load(context: dg.AssetExecutionContext) -> Iterator[Yielded]:
+    def load(
+        context: dg.AssetExecutionContext, lake: LakeResource, warehouse: WarehouseResource
+    ) -> Iterator[Yielded]:
         def work(run: RunContext, table: str, notify: Notify) -> Report:
             return run.platform.load(
                 table,
@@ -59,6 +61,7 @@ def staging_asset(
                 notify=notify,
             )
 
-        yield from materialize(context, [table], work)
+        run = run_context(platform, context.run, warehouse, lake)
+        yield from materialize(context, run, [table], work)
 
     return load

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import dagster as dg
 
+from sparkify_dagster.catalogue.catalogue import Catalogue
 from sparkify_dagster.catalogue.check import Check, Severity
 from sparkify_dagster.defs.assets import describe, metadata
 from sparkify_dagster.defs.dagster_private import (
@@ -17,7 +18,6 @@ from sparkify_dagster.defs.dagster_private import (
     AssetCheckEvaluationTargetMaterializationData,
     DagsterEventBatchMetadata,
 )
-from sparkify_dagster.defs.resources import run_context
 from sparkify_dagster.engines.rows import Rows
 from sparkify_dagster.warehouse.reports import CheckOutcome
 
@@ -161,7 +161,7 @@ def _record(context: Context, evaluations: Sequence[dg.AssetCheckEvaluation]) ->
 
 
 def as_newest(
-    context: Context, results: Iterable[dg.AssetCheckResult]
+    context: Context, catalogue: Catalogue, results: Iterable[dg.AssetCheckResult]
 ) -> Iterator[dg.AssetCheckResult]:
     """The results, recorded so that the newest row of a check is of what ran last.
 
@@ -172,8 +172,7 @@ def as_newest(
     """
     told = list(results)
     if context.get_step_execution_context().has_partition_key:
-        checks = run_context(context).platform.catalogue.checks
-        by_day = {key_of(check) for check in checks if check.by_day}
+        by_day = {key_of(check) for check in catalogue.checks if check.by_day}
         _record(context, [_without_day(context, r) for r in told if _key(r) in by_day])
     yield from told
     storage = context.instance.event_log_storage

@@ -12,7 +12,8 @@ import dagster as dg
 from sparkify_dagster.defs.assets import metadata
 from sparkify_dagster.defs.assets.describe import Metadata
 from sparkify_dagster.defs.checks import check_events
-from sparkify_dagster.defs.resources import PLATFORM, run_context
+from sparkify_dagster.defs.resources import WarehouseResource
+from sparkify_dagster.defs.run_context import run_context
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.warehouse import Platform
 from sparkify_dagster.warehouse.expected.verify_tables import (
@@ -36,10 +37,12 @@ def expected_checks(platform: Platform, pool: str | None) -> list[dg.AssetChecks
     """
     folder = configured(platform.settings, platform.catalogue)
     files = folder.files if folder else {}
-    return [_check(table, path, pool) for table, path in files.items()]
+    return [_check(platform, table, path, pool) for table, path in files.items()]
 
 
-def _check(table: str, path: Path, pool: str | None) -> dg.AssetChecksDefinition:
+def _check(
+    platform: Platform, table: str, path: Path, pool: str | None
+) -> dg.AssetChecksDefinition:
     check = check_of(table, path)
     spec = dg.AssetCheckSpec(
         check.name,
@@ -56,21 +59,22 @@ def _check(table: str, path: Path, pool: str | None) -> dg.AssetChecksDefinition
         name=f"{table}_{EXPECTED_RESULTS}",
         description=f"{check.description} Compared with what is published; nothing is rolled back.",
         specs=[spec],
-        required_resource_keys={PLATFORM},
         pool=pool,
     )
-    def run_check(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
-        run = run_context(context)
-        warehouse, catalogue = run.platform.warehouse, run.platform.catalogue
+    def run_check(
+        context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource
+    ) -> Iterator[dg.AssetCheckResult]:
+        run = run_context(platform, context.run, warehouse)
+        opened, catalogue = run.platform.warehouse, run.platform.catalogue
         name = f"{table}.{EXPECTED_RESULTS}"  # the line of the table itself is shown already
         try:
-            with warehouse.read(context.log.info) as session:
-                (verdict,) = verify(session, warehouse.schema, catalogue, {table: path})
+            with opened.read(context.log.info) as session:
+                (verdict,) = verify(session, opened.schema, catalogue, {table: path})
         except SparkifyError as error:
             run.observer(Failed(name, error))
             raise dg.Failure(str(error), allow_retries=False) from None
         run.observer(Checked(name, (outcome_of(verdict),)))
-        yield from check_events.as_newest(context, [_result(verdict)])
+        yield from check_events.as_newest(context, catalogue, [_result(verdict)])
 
     return run_check
 

@@ -10,7 +10,8 @@ import dagster as dg
 
 from sparkify_dagster.defs.assets.materialize import check_alone, failed_tables
 from sparkify_dagster.defs.checks import check_events
-from sparkify_dagster.defs.resources import PLATFORM
+from sparkify_dagster.defs.resources import WarehouseResource
+from sparkify_dagster.defs.run_context import run_context
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.warehouse import Platform
 
@@ -28,13 +29,15 @@ def ledger_checks(
         description=f"What must hold for {table}, which every load writes.",
         specs=check_events.check_specs(checks, None),
         can_subset=True,
-        required_resource_keys={PLATFORM},
         pool=pool,
     )
-    def run_checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+    def run_checks(
+        context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource
+    ) -> Iterator[dg.AssetCheckResult]:
         selected = {key.name for key in context.selected_asset_check_keys}
         try:
-            yield from check_alone(context, table, [c for c in checks if c.name in selected])
+            run = run_context(platform, context.run, warehouse)
+            yield from check_alone(context, run, table, [c for c in checks if c.name in selected])
         except SparkifyError as error:
             raise failed_tables({table: error}) from None
 

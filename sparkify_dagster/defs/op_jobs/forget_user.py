@@ -6,6 +6,7 @@ It wants the number of the user in its configuration: a click alone forgets nobo
 import dagster as dg
 
 from sparkify_dagster.defs.op_jobs.op_job import job_of
+from sparkify_dagster.defs.resources import WarehouseResource
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.warehouse import Platform
 from sparkify_dagster.warehouse.privacy.forget_messages import done_text
@@ -27,20 +28,19 @@ def forgetting(platform: Platform, pool: str | None) -> dg.JobDefinition:
         pool=pool,
         config_schema={"user_id": dg.Field(int, description="The number of the user.")},
     )
-    def op(context: dg.OpExecutionContext) -> None:
+    def op(context: dg.OpExecutionContext, warehouse: WarehouseResource) -> None:
         try:
             user_id = user_number(str(context.op_config["user_id"]))
-            report = forget_user(
-                platform, user_id, run_id=context.run.run_id, notify=context.log.info
-            )
+            found = warehouse.platform(platform)
+            report = forget_user(found, user_id, run_id=context.run.run_id, notify=context.log.info)
         except SparkifyError as error:
             raise dg.Failure(str(error), allow_retries=False) from None
-        said = "\n".join(done_text(platform, report))
+        said = "\n".join(done_text(found, report))
         context.log.info(said)
         context.add_output_metadata(
             {
                 "user_id": user_id,
-                "warehouse": platform.warehouse.location,
+                "warehouse": found.warehouse.location,
                 "rows_emptied": sum(report.found.rows.values()),
                 "lines_hidden": report.hidden_lines,
                 "result": dg.MetadataValue.md(f"```\n{said}\n```"),

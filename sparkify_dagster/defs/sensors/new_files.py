@@ -16,6 +16,7 @@ from sparkify_dagster.catalogue.catalogue import ANALYTICS
 from sparkify_dagster.defs.assets.report import REPORT
 from sparkify_dagster.defs.instance.process_identity import close_dead_runs
 from sparkify_dagster.defs.jobs import LOAD_LAKE
+from sparkify_dagster.defs.resources import LakeResource, WarehouseResource
 from sparkify_dagster.defs.run_config import only_new
 from sparkify_dagster.defs.sensors import arrivals, tick_messages
 from sparkify_dagster.defs.sensors.arrivals import (
@@ -82,10 +83,12 @@ def _sensor(platform: Platform, table: str, clock: Clock) -> dg.SensorDefinition
             f" {settings.max_attempts} times for the same files; vanished files are reported."
         ),
     )
-    def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        tick = _Tick(arrivals.impatient(platform), table, context, clock)
+    def sensor(
+        context: dg.SensorEvaluationContext, lake: LakeResource, warehouse: WarehouseResource
+    ) -> dg.SensorResult:
+        looked_at = arrivals.impatient(warehouse.platform(platform, lake))
         try:
-            return tick.result()
+            return _Tick(looked_at, table, context, clock).result()
         except WarehouseBusyError as error:
             return dg.SensorResult(
                 skip_reason=f"{error} The next tick looks again.", cursor=context.cursor

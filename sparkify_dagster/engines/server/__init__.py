@@ -1,3 +1,3 @@
 """What the engines on a server share: connections, logins, transactions and errors."""
 
-__all__ = ["connections", "login", "warehouse"]
+__all__ = ["warehouse"]

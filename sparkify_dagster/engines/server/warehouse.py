@@ -324,17 +324,26 @@ class ServerWarehouse(Warehouse):
     @contextmanager
     def _connected(self, run_id: str, *, read_only: bool) -> "Iterator[Connection]":
         """A connection that is closed, and so rolled back, however the block ends."""
+        connection = self.prepared_connection(run_id)
+        try:
+            level = self.reading if read_only else self.isolation
+            connection.set_session(isolation_level=level, readonly=read_only or None)
+            yield connection
+        finally:
+            connection.close()
+
+    def prepared_connection(self, run_id: str) -> "Connection":
+        """A new connection with the settings of each one, between transactions."""
         connection = self.connect(run_id)
         try:
             session = self.session(connection)
             for statement in self.settings_of_a_connection(run_id):
                 session.execute(statement)
             self._commit(connection)
-            level = self.reading if read_only else self.isolation
-            connection.set_session(isolation_level=level, readonly=read_only or None)
-            yield connection
-        finally:
+        except BaseException:
             connection.close()
+            raise
+        return connection
 
     def _begin(self, connection: "Connection", notify: Notify = silent) -> ServerSession:
         session = self.session(connection, notify)
