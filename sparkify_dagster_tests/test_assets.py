@@ -23,6 +23,7 @@ from dagster._core.loader import LoadingContextForTest
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from sparkify_dagster.catalogue.catalogue import Catalogue, read_catalogue
+from sparkify_dagster.catalogue.lake_checks import NOTHING_HELD_BACK
 from sparkify_dagster.definitions import build_definitions
 from sparkify_dagster.defs import runs
 from sparkify_dagster.defs.instance import process_identity
@@ -259,14 +260,58 @@ def test_a_warning_about_a_day_stays_when_a_run_passes_over_that_day(
 def test_a_failed_table_skips_what_needs_it_and_nothing_else(
     small_platform: Platform, small_instance: dg.DagsterInstance, small_lake: SmallLake
 ) -> None:
-    file = small_platform_file(small_platform)
-    file.write_text("no JSON at all\n" * 3)
+    small_lake.log_data.rename(small_lake.root / "elsewhere")
     done = runs.materialize(small_platform, small_instance, days=THREE_DAYS)
     assert list(done.failures) == ["staging_events"]
-    assert file.name in (done.message or "")
+    assert f"{small_lake.log_data} does not exist" in (done.message or "")
     derived = set(small_platform.catalogue.transforms)
     assert set(done.skipped) == derived - {"songs", "artists"}
     assert {"staging_songs", "songs", "artists"} == set(done.reports)
+
+
+DAILY = ("staging_events", "songplays", "songplays_per_day")
+
+
+def materialized_days(instance: dg.DagsterInstance, table: str) -> set[str]:
+    return instance.get_materialized_partitions(dg.AssetKey(table))
+
+
+def test_a_day_that_is_held_back_is_not_materialized_and_every_other_day_is(
+    small_platform: Platform, small_instance: dg.DagsterInstance, small_lake: SmallLake
+) -> None:
+    good = small_platform_file(small_platform).read_bytes()
+    small_platform_file(small_platform).write_text("no JSON at all\n" * 3)
+    done = runs.materialize(small_platform, small_instance, days=THREE_DAYS)
+    assert (done.success, done.ok, done.failures) == (True, False, {})
+    assert [(held.day, held.cure != "") for held in done.held_back] == [(LAST, True)]
+    days = {FIRST.isoformat(), SECOND.isoformat()}
+    for table in DAILY:
+        assert materialized_days(small_instance, table) == days, table
+        newest = small_instance.fetch_materializations(dg.AssetKey(table), limit=5).records
+        assert all(record.partition_key for record in newest), table
+    assert set(done.reports) >= set(small_platform.catalogue.transforms)
+    found = statuses(small_instance, "staging_events", NOTHING_HELD_BACK)
+    assert found[LAST.isoformat()] == FAILED
+    assert found[FIRST.isoformat()] == SUCCEEDED
+    evaluation = newest_evaluation(small_instance, "staging_events", NOTHING_HELD_BACK, LAST)
+    assert evaluation.severity is dg.AssetCheckSeverity.ERROR
+    small_platform_file(small_platform).write_bytes(good)
+    assert runs.materialize(small_platform, small_instance, days=DayRange(LAST, LAST)).ok
+    for table in DAILY:
+        assert materialized_days(small_instance, table) == days | {LAST.isoformat()}, table
+    found = statuses(small_instance, "staging_events", NOTHING_HELD_BACK)
+    assert found[LAST.isoformat()] == SUCCEEDED
+
+
+def test_a_run_of_nothing_but_a_day_that_is_held_back_materializes_no_day(
+    small_platform: Platform, small_instance: dg.DagsterInstance, small_lake: SmallLake
+) -> None:
+    small_platform_file(small_platform).write_text("no JSON at all\n")
+    done = runs.materialize(small_platform, small_instance, days=DayRange(LAST, LAST))
+    assert (done.success, done.ok) == (True, False)
+    assert done.reports["songs"].rows_added == 2
+    for table in DAILY:
+        assert small_instance.fetch_materializations(dg.AssetKey(table), limit=5).records == []
 
 
 def test_a_run_with_nothing_new_says_that_the_rows_are_those_that_passed(

@@ -14,6 +14,7 @@ from _pytest.mark import ParameterSet
 
 from sparkify_dagster.catalogue.catalogue import ANALYTICS, STAR, read_catalogue
 from sparkify_dagster.catalogue.check import Check, Severity
+from sparkify_dagster.catalogue.lake_checks import NOTHING_HELD_BACK
 from sparkify_dagster.engines.base import Session
 from sparkify_dagster.settings.days import DayRange
 from sparkify_dagster.warehouse import AuditFailedError, Platform, WarehouseError
@@ -49,6 +50,15 @@ BAD_DATA: dict[tuple[str, str], list[str]] = {
     ("artists", "complete"): ["DELETE FROM artists WHERE artist_id = 'A1'"],
     ("songs", "complete"): ["DELETE FROM songs WHERE song_id = 'S1'"],
     ("songs", "references_artists"): ["UPDATE songs SET artist_id = 'A?' WHERE song_id = 'S1'"],
+    ("staging_events", "accepted_gender"): [
+        f"UPDATE staging_events SET gender = 'X' WHERE {ON_DAY}"
+    ],
+    ("staging_events", "usual_listeners"): [
+        f"UPDATE staging_events SET user_id = NULL WHERE {ON_DAY}"
+    ],
+    ("staging_events", "usual_artists"): [
+        f"UPDATE staging_events SET artist = NULL WHERE {ON_DAY}"
+    ],
     ("staging_events", "accepted_level"): [f"UPDATE staging_events SET level = 'x' WHERE {ON_DAY}"],
     ("staging_events", "lines_accounted"): [
         f"DELETE FROM staging_events WHERE {ON_DAY}",
@@ -194,8 +204,8 @@ def cases() -> Iterator[ParameterSet]:
     """Every case on DuckDB; on servers the first of each kind of check."""
     kinds: set[str] = set()
     for check in CATALOGUE.checks:
-        if (check.table, check.name) in BAD_LAKE:
-            continue
+        if (check.table, check.name) in BAD_LAKE or check.name == NOTHING_HELD_BACK:
+            continue  # the latter needs a load that held something back: test_held_back
         for number, sql in enumerate(bad_data(check)):
             derived = check.name.startswith(("accepted_", "references_"))
             kind = check.name.partition("_")[0] if derived else check.name

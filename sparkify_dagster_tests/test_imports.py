@@ -194,8 +194,7 @@ def test_only_engines_and_settings_ask_which_engine_it_is() -> None:
     found = {
         f"{path.relative_to(PACKAGE)}:{line}"
         for path in sorted(PACKAGE.rglob("*.py"))
-        if path.relative_to(PACKAGE).parts[0] not in KNOW_ENGINES
-        and path != PACKAGE / CHOOSES_ONE
+        if path.relative_to(PACKAGE).parts[0] not in KNOW_ENGINES and path != PACKAGE / CHOOSES_ONE
         for line in asked_for_the_engine(path.read_text(encoding="utf-8"))
     }
     assert found == set()
