@@ -401,6 +401,7 @@ def test_a_warning_is_told_only_where_that_is_wanted(
     assert alert.failures[0].severity == "warning"
 
 
+@pytest.mark.slow
 def test_a_warning_that_stands_is_told_again_only_when_it_changes(
     run: Run,
     small_lake: SmallLake,
@@ -426,6 +427,7 @@ def test_a_warning_that_stands_is_told_again_only_when_it_changes(
     assert days_told("paid") == [day]
 
 
+@pytest.mark.slow
 def test_a_warning_that_every_nightly_look_finds_is_told_once(
     run: Run,
     small_lake: SmallLake,

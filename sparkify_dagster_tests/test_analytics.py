@@ -255,6 +255,7 @@ def test_a_simulated_lake_is_as_the_reference_has_it(
     assert_same_rows(found, reference_of(tmp_path / "lake"))
 
 
+@pytest.mark.slow
 def test_what_comes_late_changes_its_day_alone_and_ends_in_the_same_tables(
     platform: Platform, folder_lake: FolderLake
 ) -> None:
@@ -304,6 +305,7 @@ def test_any_history_ends_in_the_tables_of_the_reference(
 # --- the real days
 
 
+@pytest.mark.slow
 @pytest.mark.every_engine
 @pytest.mark.skipif(not LAKE.is_dir(), reason="absent here: the real data, ../shared/data")
 def test_the_real_days_give_the_expected_results(engine: EngineUnderTest, tmp_path: Path) -> None:

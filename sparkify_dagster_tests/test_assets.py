@@ -131,6 +131,7 @@ def small_platform_file(platform: Platform) -> Path:
     return Path(platform.lake_uri("staging_events")) / f"2018/11/{LAST}-events.json"
 
 
+@pytest.mark.slow
 def test_a_day_without_files_is_materialized_with_no_rows(
     small_platform: Platform, small_instance: dg.DagsterInstance, small_lake: SmallLake
 ) -> None:
@@ -148,6 +149,7 @@ def test_checks_are_recorded_for_the_run_and_for_every_day(finished: SmallRun) -
     assert statuses(finished.instance, "users", "unique_key") == {None: SUCCEEDED}
 
 
+@pytest.mark.slow
 def test_the_status_of_a_day_names_the_materialization_of_that_day(resumed: SmallRun) -> None:
     runs.materialize(resumed.platform, resumed.instance, days=THREE_DAYS, reload=True)
     records = resumed.instance.fetch_materializations(dg.AssetKey("songplays"), limit=3).records
@@ -220,6 +222,7 @@ def test_the_step_of_a_failed_audit_says_one_message_and_is_not_retried(
     assert data.error.context is None
 
 
+@pytest.mark.slow
 def test_after_the_cause_is_mended_the_next_run_completes(
     failed_check: KeptRun, tmp_path: Path
 ) -> None:
@@ -243,6 +246,7 @@ def test_a_warning_is_recorded_by_day_and_stops_nothing(
         assert evaluation.severity.value == "WARN"
 
 
+@pytest.mark.slow
 def test_a_warning_about_a_day_stays_when_a_run_passes_over_that_day(
     warning_check: KeptRun, tmp_path: Path
 ) -> None:
@@ -268,6 +272,7 @@ def test_a_failed_table_skips_what_needs_it_and_nothing_else(
     assert {"staging_songs", "songs", "artists"} == set(done.reports)
 
 
+@pytest.mark.slow
 def test_a_run_with_nothing_new_says_that_the_rows_are_those_that_passed(
     resumed: SmallRun,
 ) -> None:
@@ -292,6 +297,7 @@ def test_a_reload_reads_loaded_files_again(resumed: SmallRun) -> None:
     assert newest.partition == SECOND.isoformat()
 
 
+@pytest.mark.slow
 def test_a_day_that_was_not_asked_for_but_refreshed_is_told_as_well(resumed: SmallRun) -> None:
     before = Counter(m.partition for m in materializations(resumed.instance, "songplays"))
     resumed.lake.put_song("S0", "Undo again")  # the plays of all days lose their song
@@ -315,6 +321,7 @@ def test_tables_that_come_along_are_told_as_well(
     assert materializations(small_instance, "user_levels") == []
 
 
+@pytest.mark.slow
 def test_every_check_can_be_run_alone_and_writes_nothing(resumed: SmallRun) -> None:
     job = build_definitions(resumed.settings, resumed.platform).resolve_job_def("checks")
     for tags in ({}, THREE_DAYS.tags()):
@@ -342,6 +349,7 @@ def test_one_blocking_check_can_be_run_alone_over_some_days(
         assert statuses(run.instance, "songplays", "nobody_pays")[FIRST.isoformat()] is SUCCEEDED
 
 
+@pytest.mark.slow
 def test_a_run_from_the_ui_of_one_day_reloads_that_day(resumed: SmallRun) -> None:
     job = build_definitions(resumed.settings, resumed.platform).resolve_job_def("load_lake")
     done = job.execute_in_process(
@@ -390,6 +398,7 @@ def test_dagster_writes_nothing_on_the_terminal(
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_is_recorded_as_failed_and_interrupts_the_caller(
     small_platform: Platform, small_instance: dg.DagsterInstance
 ) -> None:
@@ -489,6 +498,7 @@ def test_a_run_whose_process_died_is_closed(small_instance: dg.DagsterInstance) 
         assert (run_now.status is dg.DagsterRunStatus.FAILURE) == (tag in (gone, reborn))
 
 
+@pytest.mark.slow
 def test_checks_are_those_of_the_run_that_came_last_whichever_was_asked_for_first(
     small_settings: Settings, small_platform: Platform, small_instance: dg.DagsterInstance
 ) -> None:

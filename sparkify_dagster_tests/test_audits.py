@@ -240,6 +240,7 @@ def good(
     return platform
 
 
+@pytest.mark.slow
 @pytest.mark.every_engine
 def test_every_check_passes_on_good_data(good: Platform) -> None:
     failed = [c for c in good.catalogue.checks if not good.run_check(c).passed]
@@ -390,6 +391,7 @@ def fresh_rows(
     return all_rows(platform)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module_engine", "table"),
     [

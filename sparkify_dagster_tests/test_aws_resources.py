@@ -439,6 +439,7 @@ def test_the_s3_client_is_made_as_the_fields_say(monkeypatch: pytest.MonkeyPatch
     assert "Signature" not in url
 
 
+@pytest.mark.slow
 def test_drivers_are_imported_only_when_they_are_used() -> None:
     program = (
         "import sys, sparkify_dagster.defs.aws_resources as r;"

@@ -119,6 +119,7 @@ def test_after_any_history_the_days_shown_are_the_days_held(
             assert materialized == {str(day) for day in DAYS}
 
 
+@pytest.mark.slow
 def test_a_range_run_that_fails_leaves_every_day_as_it_was(
     small_lake: SmallLake, small_platform: Platform, small_settings: Settings
 ) -> None:

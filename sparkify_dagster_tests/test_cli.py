@@ -32,6 +32,7 @@ def test_help_imports_nothing_heavy(empty_project: Project) -> None:
     assert loaded_modules(empty_project, "--help").isdisjoint(HEAVY)
 
 
+@pytest.mark.slow
 def test_a_query_and_a_run_with_nothing_new_do_not_import_dagster(loaded_once: Project) -> None:
     for arguments in (["run"], ["query", "SELECT 1"], ["doctor"]):
         modules = loaded_modules(loaded_once, *arguments)

@@ -146,6 +146,7 @@ def test_a_bucket_without_files_gets_no_sample(on_s3: Project, s3_endpoint: S3En
     assert "a sample is made in a folder of this machine only" in message
 
 
+@pytest.mark.slow
 def test_lines_beyond_the_limit_fail_the_run_and_name_the_file(project: Project) -> None:
     path = SmallLake(project.lake).put_day(date(2018, 11, 2))
     path.write_text(path.read_text() + '{"broken": \n')

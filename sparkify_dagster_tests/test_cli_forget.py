@@ -100,6 +100,7 @@ def test_what_cannot_be_meant_is_told(
     assert not (empty_project.folder / "warehouse").exists()
 
 
+@pytest.mark.slow
 def test_the_job_forgets_the_user_of_its_configuration(
     small_settings: Settings,
     small_platform: Platform,

@@ -72,6 +72,7 @@ def test_the_real_days_give_the_expected_results_and_then_nothing_is_new(tmp_pat
     )
 
 
+@pytest.mark.slow
 @pytest.mark.all_questions
 def test_a_first_run_says_what_each_table_got_and_where_to_look(project: Project) -> None:
     done = project.sparkify("run")
@@ -90,6 +91,7 @@ def test_a_first_run_says_what_each_table_got_and_where_to_look(project: Project
     assert "sparkify ui" in done.out
 
 
+@pytest.mark.slow
 @pytest.mark.all_questions
 def test_with_details_every_question_has_a_line(project: Project) -> None:
     done = project.sparkify("run", "--details")
@@ -109,6 +111,7 @@ def test_a_question_asked_for_by_name_has_a_line_and_nothing_else_is_made(loaded
     assert "analytics" not in done.out
 
 
+@pytest.mark.slow
 def test_a_new_day_costs_a_day(loaded: Project) -> None:
     (loaded.folder / "dwh.cfg").write_text(
         (loaded.folder / "dwh.cfg").read_text().replace(f"LAST_DAY = {LAST}", "LAST_DAY =")
@@ -126,6 +129,7 @@ def lake_of(project: Project) -> SmallLake:
     return SmallLake(project.lake, fill=False)
 
 
+@pytest.mark.slow
 def test_songs_that_arrive_late_are_loaded_without_any_new_day(loaded: Project) -> None:
     lake_of(loaded).put_song("S9", "Undo")
     (loaded.lake / "song_data" / "A" / "S9.json").write_text(
@@ -139,6 +143,7 @@ def test_songs_that_arrive_late_are_loaded_without_any_new_day(loaded: Project) 
     assert "Nothing new" in loaded.sparkify("run").out
 
 
+@pytest.mark.slow
 def test_days_that_are_named_are_loaded_again_and_songs_are_not(loaded: Project) -> None:
     done = loaded.sparkify("run", "--from", str(SECOND), "--to", str(SECOND))
     assert done.status == 0, done.err
@@ -148,6 +153,7 @@ def test_days_that_are_named_are_loaded_again_and_songs_are_not(loaded: Project)
     assert ranges(loaded)[-1] == (str(SECOND), str(SECOND))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "days"),
     [(["--from", str(SECOND)], (SECOND, LAST)), (["--to", str(SECOND)], (FIRST, SECOND))],
@@ -159,6 +165,7 @@ def test_an_end_that_is_left_out_is_where_the_log_files_end(
     assert ranges(loaded)[-1] == (str(days[0]), str(days[1]))
 
 
+@pytest.mark.slow
 def test_selected_tables_alone_are_touched(project: Project) -> None:
     done = project.sparkify("run", "--select", "staging_songs, songs")
     assert done.status == 0, done.err
@@ -169,6 +176,7 @@ def test_selected_tables_alone_are_touched(project: Project) -> None:
     assert project.value("SELECT COUNT(*) FROM songplays WHERE song_id IS NOT NULL") == "6"
 
 
+@pytest.mark.slow
 def test_full_reads_every_file_and_makes_every_table_anew(loaded: Project) -> None:
     done = loaded.sparkify("run", "--full")
     assert done.status == 0, done.err
@@ -178,6 +186,7 @@ def test_full_reads_every_file_and_makes_every_table_anew(loaded: Project) -> No
         assert row(done.out, table)[1:5] == ["0", rows, "0", rows]
 
 
+@pytest.mark.slow
 def test_warnings_are_spelled_out_and_fail_nothing(project: Project) -> None:
     lake = lake_of(project)
     path = lake.put_day(SECOND)
@@ -217,6 +226,7 @@ def test_days_within_a_month_of_each_other_are_one_range() -> None:
     assert ranges_of([far, day]) == [(day, day), (far, far)]
 
 
+@pytest.mark.slow
 def test_days_far_apart_are_runs_of_their_own_and_one_table(empty_project: Project) -> None:
     project = project_in(empty_project.folder, last="2018-12-31")
     lake = SmallLake(project.lake)
@@ -260,6 +270,7 @@ def on_terminal(project: Project, *arguments: str) -> str:
     return seen.decode()
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_a_line_for_each_table_and_the_same_closing_table(
     project: Project,
 ) -> None:
@@ -293,6 +304,7 @@ def run_with_check(
     return CliRunner().invoke(sparkify, ["run"])
 
 
+@pytest.mark.slow
 def test_a_warning_is_spelled_out_and_fails_nothing(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -303,6 +315,7 @@ def test_a_warning_is_spelled_out_and_fails_nothing(
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 def test_a_failed_audit_leaves_the_table_and_names_the_rows(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -317,6 +330,7 @@ def test_a_failed_audit_leaves_the_table_and_names_the_rows(
     assert project.value("SELECT COUNT(*) FROM staging_events") == "6"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("severity", ["warn", "error"])
 def test_a_question_that_did_not_go_well_has_a_line_of_its_own(
     project: Project, monkeypatch: pytest.MonkeyPatch, severity: str

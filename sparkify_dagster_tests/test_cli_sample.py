@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import pytest
+
 from sparkify_dagster.cli.run.sample import EVENTS_PER_DAY
 from sparkify_dagster_tests.fixtures_cli import Project, project_in
 from sparkify_dagster_tests.fixtures_simulate import contents
 
 
+@pytest.mark.slow
 def test_a_sample_fills_an_empty_lake_once(empty_project: Project) -> None:
     empty_project = project_in(empty_project.folder, last="2018-11-30")
     done = empty_project.sparkify("run", "--sample")

@@ -201,6 +201,7 @@ def test_a_creation_that_stopped_in_the_middle_can_be_deleted(
     assert account.inventory() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_waiting_ends(account: Account, kind: str) -> None:
     account.aws.on_sleep = lambda: freeze(account.aws)

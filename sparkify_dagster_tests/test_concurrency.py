@@ -86,6 +86,7 @@ def test_two_runs_and_a_reader_at_once_all_succeed(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["read", "write"])
 def test_who_waits_too_long_is_told_for_whom(
     how: str, tmp_path: Path, folder_lake: FolderLake

@@ -65,6 +65,7 @@ def by_rows(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
     return "".join(f"{csv_line(row)}\n" for row in (names, *found.fetchall()))
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.lists(any_row, max_size=8))
 def test_columns_have_the_text_that_rows_have(rows: list[tuple[object, ...]]) -> None:
@@ -111,6 +112,7 @@ def test_names_that_come_twice_and_a_limit_are_kept() -> None:
         assert exported(connection, sql, 0) == '"a,b","a,b"\n'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["csv", "json", "parquet"])
 def test_an_interruption_between_two_pages_stops_an_export_and_leaves_nothing(
     loaded_once: Project, form: str

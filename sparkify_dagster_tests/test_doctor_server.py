@@ -96,6 +96,7 @@ def test_an_empty_database_is_ready_for_the_first_run(on_postgres: Project) -> N
     assert "duckdb" not in done.out.lower().partition("packages")[2].partition("\n")[2]
 
 
+@pytest.mark.slow
 def test_a_loaded_database_is_healthy(on_postgres: Project) -> None:
     loaded = on_postgres.sparkify("run")
     assert loaded.status == 0, loaded.err
@@ -320,6 +321,7 @@ def test_a_role_that_may_not_read_the_lake(on_redshift: Project, standin: StandI
     assert said.startswith("S3 access: the role default may not read s3://doctors/log_data/2018/11")
 
 
+@pytest.mark.slow
 @pytest.mark.s3
 def test_a_loaded_redshift_is_healthy(on_redshift: Project) -> None:
     loaded = on_redshift.sparkify("run")

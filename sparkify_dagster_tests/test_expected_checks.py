@@ -82,6 +82,7 @@ def test_tables_with_a_file_have_the_check_and_it_blocks_nothing(
     assert all(key.name != CHECK for key in graph.asset_check_keys)
 
 
+@pytest.mark.slow
 def test_a_run_over_days_compares_what_it_published_and_rolls_nothing_back(
     checked: Checked, folder: Path
 ) -> None:
@@ -112,6 +113,7 @@ def test_a_run_over_days_compares_what_it_published_and_rolls_nothing_back(
     assert good.description == "All 6 rows are as expected."
 
 
+@pytest.mark.slow
 def test_the_check_alone_compares_the_file_of_now_with_what_is_published(
     checked: Checked, folder: Path
 ) -> None:
@@ -129,6 +131,7 @@ def test_the_check_alone_compares_the_file_of_now_with_what_is_published(
     assert str(found.description).endswith("line 2, user_id: 'one' is not a whole number.")
 
 
+@pytest.mark.slow
 def test_a_day_is_compared_with_the_whole_table(checked: Checked) -> None:
     make(checked.platform, ("users", "songplays"))
     day = FIRST.isoformat()

@@ -179,6 +179,7 @@ def test_the_name_of_a_table_is_the_one_that_duckdb_knows(
 EMPTY_IN_SMALL_LAKE = {"level_changes", "before_level_changes", "plays_per_artist_location"}
 
 
+@pytest.mark.slow
 @pytest.mark.all_questions
 def test_a_run_records_columns_lineage_place_sql_and_preview(
     small_platform: Platform, small_instance: dg.DagsterInstance, graph: AssetGraph
@@ -216,6 +217,7 @@ def test_every_day_of_a_range_says_what_is_its_own_and_only_the_last_what_is_lon
         assert len(serialize_value(last)) < LARGE
 
 
+@pytest.mark.slow
 def test_what_can_be_plotted_over_time_is_a_number(resumed: SmallRun) -> None:
     resumed.lake.put_song("S9", "Another")
     runs.materialize(resumed.platform, resumed.instance, days=THREE_DAYS)
@@ -237,6 +239,7 @@ def test_a_day_lists_its_own_files(finished: SmallRun) -> None:
         assert rows[0].endswith(" | 2 | 2 | 0 |")
 
 
+@pytest.mark.slow
 @pytest.mark.s3
 def test_files_in_s3_are_linked_to_where_they_are(
     small_settings: Settings,
@@ -310,6 +313,7 @@ def test_a_name_of_the_lake_is_shown_as_it_is_and_is_no_markdown(small_platform:
     assert row == "| `a\\|b'[c](javascript:x)'<b>.json` | 9 | 1 | 1 | 0 |"
 
 
+@pytest.mark.slow
 def test_many_days_are_recorded_in_little_space(
     small_settings: Settings, small_instance: dg.DagsterInstance
 ) -> None:

@@ -161,6 +161,7 @@ SORTKEY (episode_id);
 """
 
 
+@pytest.mark.slow
 def test_a_declaration_and_a_table_file_are_one_more_source(tmp_path: Path) -> None:
     settings, sql = settings_in(tmp_path), few_questions_sql(tmp_path / "sql")
     source = declaration_of_the_page()

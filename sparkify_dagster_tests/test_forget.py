@@ -107,6 +107,7 @@ def marks_in(platform: Platform) -> list[str]:
     return [mark for mark in MARKS if mark in told]
 
 
+@pytest.mark.slow
 @pytest.mark.every_engine
 def test_nothing_holds_a_forgotten_person_and_no_count_changes(
     engine: EngineUnderTest, tmp_path: Path, folder_lake: FolderLake
@@ -167,6 +168,7 @@ def test_lines_in_quarantine_that_may_be_theirs_are_hidden_and_others_kept(
     assert rows_of(loaded, theirs) == [(200,)]
 
 
+@pytest.mark.slow
 def test_forgetting_twice_says_when_it_was_done(tmp_path: Path, folder_lake: FolderLake) -> None:
     fill(folder_lake)
     loaded = on_duckdb(tmp_path, folder_lake)
@@ -179,6 +181,7 @@ def test_forgetting_twice_says_when_it_was_done(tmp_path: Path, folder_lake: Fol
     assert (noted.user_id, noted.run_id) == (39, "test")
 
 
+@pytest.mark.slow
 def test_a_user_that_nobody_knows_is_noted_for_later(
     tmp_path: Path, folder_lake: FolderLake
 ) -> None:
@@ -195,6 +198,7 @@ def test_a_user_that_nobody_knows_is_noted_for_later(
     assert rows_of(loaded, "SELECT first_name FROM users WHERE user_id = 77") == [(None,)]
 
 
+@pytest.mark.slow
 def test_data_that_the_star_refuses_does_not_keep_anybody_from_being_forgotten(
     loaded: Platform, folder_lake: FolderLake, engine: EngineUnderTest, tmp_path: Path
 ) -> None:
@@ -305,6 +309,7 @@ def test_any_history_with_forgotten_users_ends_in_the_tables_of_a_fresh_load(
             assert not any(find_user(world.platform, user).rows.values())
 
 
+@pytest.mark.slow
 @pytest.mark.s3
 def test_what_redshift_copies_itself_comes_without_them_too(
     standin: StandIn, s3_endpoint: S3Endpoint, aws_environment: pytest.MonkeyPatch, tmp_path: Path
@@ -339,6 +344,7 @@ def bytes_of(folder: Path) -> bytes:
     return b"".join(path.read_bytes() for path in sorted(folder.glob("warehouse.duckdb*")))
 
 
+@pytest.mark.slow
 def test_the_file_of_the_warehouse_holds_no_name_any_more(
     tmp_path: Path, folder_lake: FolderLake
 ) -> None:
@@ -355,6 +361,7 @@ def test_the_file_of_the_warehouse_holds_no_name_any_more(
     assert [path.name for path in tmp_path.glob("warehouse*")] == ["warehouse.duckdb"]
 
 
+@pytest.mark.slow
 def test_a_warehouse_that_cannot_be_written_anew_is_told_and_stays_whole(
     tmp_path: Path, folder_lake: FolderLake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -374,6 +381,7 @@ def test_a_warehouse_that_cannot_be_written_anew_is_told_and_stays_whole(
     assert forget(platform).remains == ""
 
 
+@pytest.mark.slow
 def test_previews_and_samples_hold_nobody(tmp_path: Path, folder_lake: FolderLake) -> None:
     fill(folder_lake)
     last = event(SECOND, ts=moment(SECOND, 22)) | PERSON

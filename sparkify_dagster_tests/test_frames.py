@@ -195,6 +195,7 @@ def test_it_works_where_an_event_loop_runs_and_in_other_threads(loaded: Platform
     assert found == [2]
 
 
+@pytest.mark.slow
 def test_an_interruption_stops_a_statement_at_once_and_the_next_one_works(
     loaded: Platform,
 ) -> None:

@@ -110,6 +110,7 @@ def test_a_storage_that_the_user_chose_is_used(small_settings: Settings) -> None
         assert isinstance(instance.event_log_storage, ConsolidatedSqliteEventLogStorage)
 
 
+@pytest.mark.slow
 def test_four_processes_that_make_a_fresh_home_at_once_all_succeed(
     small_settings: Settings,
 ) -> None:
@@ -324,6 +325,7 @@ def test_who_watches_a_run_hears_of_each_event_although_the_file_stays_open(
     assert heard == ["one", "two", "three"]
 
 
+@pytest.mark.slow
 def test_a_server_that_reads_many_runs_keeps_few_files_open(small_settings: Settings) -> None:
     def open_files() -> int:
         found = [os.readlink(path) for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]

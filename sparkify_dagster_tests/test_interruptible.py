@@ -105,6 +105,7 @@ def silent_server() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
+@pytest.mark.slow
 def test_of_many_statements_that_are_interrupted_each_ends_at_once(
     tmp_path: Path, folder_lake: FolderLake
 ) -> None:

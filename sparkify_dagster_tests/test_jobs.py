@@ -110,6 +110,7 @@ def test_a_job_materializes_what_it_selects_for_the_days_of_the_run(
     assert told == (expected if name in DAILY else set())
 
 
+@pytest.mark.slow
 def test_the_dimensions_hold_what_is_staged(
     built: dg.Definitions, small_platform: Platform, small_instance: dg.DagsterInstance
 ) -> None:

@@ -248,6 +248,7 @@ def test_a_file_that_changed_since_the_listing_is_an_error(place: Place, new: by
     assert place.lake.list()[0].etag != files[0].etag
 
 
+@pytest.mark.slow
 def test_a_large_file_that_changes_between_its_parts_is_an_error(place: Place) -> None:
     path = place.put("large.json", b"x" * (10 * CHUNK_BYTES))
     reader = place.lake.read(place.lake.list())
@@ -311,6 +312,7 @@ def test_an_error_leaves_no_thread_behind(place: Place) -> None:
 # A folder
 
 
+@pytest.mark.slow
 def test_fifteen_thousand_small_files_are_read(
     tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
@@ -395,6 +397,7 @@ def test_a_whole_bucket_is_a_lake(s3_endpoint: S3Endpoint, aws_environment: Env)
     assert lake.url("x/a.json") == "s3://whole/x/a.json"
 
 
+@pytest.mark.slow
 @pytest.mark.s3
 def test_a_listing_of_many_pages_and_its_files_are_read(
     s3_endpoint: S3Endpoint, aws_environment: Env
@@ -551,6 +554,7 @@ def test_a_body_that_breaks_off_is_fetched_again(fake_s3: FakeS3) -> None:
     assert contents(faulty(fake_s3)) == {"a.json": data}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ranges", [206, 200])
 def test_a_large_body_that_breaks_off_goes_on_where_it_was(fake_s3: FakeS3, ranges: int) -> None:
     data = random.Random(6).randbytes(3 * CHUNK_BYTES + 5)

@@ -40,6 +40,7 @@ def load(platform: Platform, table: str = "staging_events", **changes: object):
     return platform.load(table, **({"days": None, "reload": False, "run_id": "r"} | changes))
 
 
+@pytest.mark.slow
 def test_bad_lines_of_every_kind_are_quarantined_and_the_rest_of_the_real_files_loads(
     engine: EngineUnderTest, tmp_path: Path
 ) -> None:
@@ -324,6 +325,7 @@ def test_a_file_and_its_compressed_copy_are_two_files(
     assert rows_of(platform, counts) == [(2, 1)]
 
 
+@pytest.mark.slow
 @pytest.mark.every_engine
 def test_a_load_that_fails_midway_changes_nothing(
     platform: Platform, folder_lake: FolderLake
@@ -386,6 +388,7 @@ def test_a_log_day_is_the_one_of_the_file_name_not_of_its_events(
     assert rows_of(platform, sql) == [(SECOND, date(2018, 10, 1))]
 
 
+@pytest.mark.slow
 @pytest.mark.every_engine
 def test_a_reload_of_everything_changes_no_row(platform: Platform, folder_lake: FolderLake) -> None:
     folder_lake.put_events(FIRST, *[event(itemInSession=n, x=1) for n in range(200)])

@@ -200,6 +200,7 @@ def test_an_interrupted_question_leaves_no_answer_to_the_next(
     assert 'width="222"' in helped.paint(SPEC | {"width": 222, "padding": 0})
 
 
+@pytest.mark.slow
 def test_a_forked_child_has_a_helper_of_its_own(running: Running) -> None:
     process = running(
         "parents, (out, told) = painter._process, os.pipe()\n"
@@ -311,6 +312,7 @@ def test_what_vega_draws_unlike_itself_fails_no_run(
     assert "not the SVG that Vega draws" in picture.words
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("tables", "starts"), [(None, 1), (["staging_events"], 0)])
 def test_a_run_starts_it_at_its_beginning_if_it_makes_a_chart(
     tables: list[str] | None,

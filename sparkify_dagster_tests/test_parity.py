@@ -115,6 +115,7 @@ def assert_equal_after_each_step(world: World, one: Platform, another: Platform)
         assert_same_rows(everything(another), everything(one))
 
 
+@pytest.mark.slow
 @pytest.mark.s3
 @pytest.mark.parametrize("engine", ["postgres", "redshift"], indirect=True)
 def test_the_real_days_and_a_reload(
@@ -145,6 +146,7 @@ def test_simulated_days_and_a_reload(engine: EngineUnderTest, world: World, tmp_
     assert_equal_after_each_step(world, one, another)
 
 
+@pytest.mark.slow
 @pytest.mark.s3
 @pytest.mark.parametrize("engine", ["postgres", "redshift"], indirect=True)
 def test_bad_lines_of_every_kind_by_the_platforms_own_rules(
@@ -160,6 +162,7 @@ def test_bad_lines_of_every_kind_by_the_platforms_own_rules(
     assert_equal_after_each_step(world, one, another)
 
 
+@pytest.mark.slow
 @pytest.mark.s3
 @pytest.mark.parametrize("engine", ["redshift"], indirect=True)
 def test_copy_passes_over_bad_lines_and_tells_their_numbers(
@@ -188,6 +191,7 @@ def test_copy_passes_over_bad_lines_and_tells_their_numbers(
     assert any("Missing data for not-null field" in str(reason) for reason in copied)
 
 
+@pytest.mark.slow
 @pytest.mark.s3
 @pytest.mark.parametrize("engine", ["redshift"], indirect=True)
 def test_lines_that_only_our_rules_can_judge_are_read_by_us(
@@ -206,6 +210,7 @@ def test_lines_that_only_our_rules_can_judge_are_read_by_us(
     assert rows_of(another, "SELECT COUNT(*) FROM load_rejects") == [(3,)]
 
 
+@pytest.mark.slow
 @pytest.mark.s3
 @pytest.mark.parametrize("engine", ["redshift"], indirect=True)
 def test_compressed_log_files_are_copied_too(

@@ -272,6 +272,7 @@ def test_events_in_bulk_follow_the_rules(strange: list[bytes], before: int, afte
         assert_bulk_follows_the_rules(EVENTS, [GOOD] * before + strange + [GOOD] * after)
 
 
+@pytest.mark.slow
 @settings(max_examples=75, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(json_lines(song()), max_size=6), st.integers(0, MANY), st.integers(0, MANY))
 def test_songs_in_bulk_follow_the_rules(strange: list[bytes], before: int, after: int) -> None:
@@ -280,6 +281,7 @@ def test_songs_in_bulk_follow_the_rules(strange: list[bytes], before: int, after
         assert_bulk_follows_the_rules(SONGS, [GOOD_SONG] * before + strange + [GOOD_SONG] * after)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(json_lines(event()), min_size=1, max_size=3))
 def test_the_same_strange_lines_many_times_follow_the_rules(strange: list[bytes]) -> None:

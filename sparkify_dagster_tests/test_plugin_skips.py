@@ -22,6 +22,7 @@ def run(pytester: pytest.Pytester) -> pytest.RunResult:
     return pytester.runpytest_inprocess("-p", "sparkify_dagster_tests.plugin_skips")
 
 
+@pytest.mark.slow
 def test_an_undeclared_skip_fails(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -32,6 +33,7 @@ def test_an_undeclared_skip_fails(
     result.stdout.fnmatch_lines(["*was skipped, and a skip fails here: not today"])
 
 
+@pytest.mark.slow
 def test_a_module_that_skips_itself_fails(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -40,6 +42,7 @@ def test_a_module_that_skips_itself_fails(
     assert run(pytester).ret != pytest.ExitCode.OK
 
 
+@pytest.mark.slow
 def test_elsewhere_a_skip_stays_a_skip(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:

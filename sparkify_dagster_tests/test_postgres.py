@@ -191,6 +191,7 @@ def test_writers_take_turns_and_a_reader_does_not_wait(
         pass  # its turn comes as soon as the other is done
 
 
+@pytest.mark.slow
 def test_sixteen_loads_of_different_days_at_once_all_succeed(
     server_platform: Platform, folder_lake: FolderLake, engine_database: Database, tmp_path: Path
 ) -> None:

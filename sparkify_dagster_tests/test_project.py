@@ -8,6 +8,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
@@ -59,6 +60,7 @@ def test_what_is_below_defs_really_imports_no_dagster() -> None:
     assert done.stdout.strip() == "False"
 
 
+@pytest.mark.slow
 def test_the_definitions_load_no_storage_of_dagster() -> None:
     """It takes as long as Dagster itself, and a code server has no need of it."""
     code = "import sys, sparkify_dagster.definitions; print(*sys.modules)"

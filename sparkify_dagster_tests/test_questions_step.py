@@ -77,6 +77,7 @@ def materialized(instance: dg.DagsterInstance, platform: Platform) -> set[str]:
     }
 
 
+@pytest.mark.slow
 def test_questions_without_days_are_made_in_one_step(
     small_settings: Settings, small_instance: dg.DagsterInstance, sql: Path
 ) -> None:
@@ -96,6 +97,7 @@ def test_questions_without_days_are_made_in_one_step(
     assert materialized(small_instance, platform) == set(platform.catalogue.transforms)
 
 
+@pytest.mark.slow
 def test_a_question_that_a_table_with_days_reads_is_made_before_that_table(
     small_settings: Settings, small_instance: dg.DagsterInstance, sql: Path
 ) -> None:
@@ -133,6 +135,7 @@ def test_each_question_that_failed_is_told_by_its_name(failed: KeptRun, tmp_path
         assert reader.failed_checks(run, warnings=True) == []
 
 
+@pytest.mark.slow
 def test_a_question_can_be_made_and_checked_alone(
     small_settings: Settings, small_instance: dg.DagsterInstance, sql: Path
 ) -> None:

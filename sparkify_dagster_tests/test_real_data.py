@@ -134,6 +134,7 @@ def test_a_changed_row_is_a_disagreement(tmp_path: Path) -> None:
     assert [problem.split(":")[0] for problem in disagreements(platform)] == ["users"]
 
 
+@pytest.mark.slow
 def test_a_real_s3_endpoint_gives_the_same_rows_as_the_folder(
     engine: EngineUnderTest,
     tmp_path: Path,

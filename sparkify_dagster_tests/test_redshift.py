@@ -108,6 +108,7 @@ TROUBLES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trouble", TROUBLES, ids=str)
 def test_a_connection_lost_anywhere_loses_and_doubles_nothing(
     trouble: tuple[str, int, str], on_redshift: Platform, standin: StandIn,
@@ -131,6 +132,7 @@ def test_a_connection_lost_anywhere_loses_and_doubles_nothing(
     assert left_in_scratch(s3_endpoint) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", ["COPY landing", "INSERT INTO songplays", "DELETE FROM loading"])
 def test_error_1023_is_followed_by_the_whole_transaction_again(
     at: str, on_redshift: Platform, standin: StandIn, s3_endpoint: S3Endpoint,
@@ -154,6 +156,7 @@ def test_a_conflict_that_does_not_end_is_told_in_the_end(
     assert len(told) == 4
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_take_turns(
     on_redshift: Platform, standin: StandIn, s3_endpoint: S3Endpoint, lake: FolderLake,
     tmp_path: Path,
@@ -296,6 +299,7 @@ def on_any(folder: Path) -> Platform:
     return make_platform(folder / "any", folder / "any")
 
 
+@pytest.mark.slow
 def test_the_lakes_own_jsonpaths_are_used(
     standin: StandIn, s3_endpoint: S3Endpoint, lake: FolderLake, tmp_path: Path
 ) -> None:
@@ -350,6 +354,7 @@ def test_each_run_has_its_query_group_and_its_name_on_the_connection(
     assert sent(standin, "SET statement_timeout TO 3600000")
 
 
+@pytest.mark.slow
 def test_large_loads_are_analyzed_and_small_ones_are_not(
     on_redshift: Platform, standin: StandIn, lake: FolderLake
 ) -> None:
@@ -360,6 +365,7 @@ def test_large_loads_are_analyzed_and_small_ones_are_not(
     assert sent(standin, "ANALYZE") == ["ANALYZE staging_events"]
 
 
+@pytest.mark.slow
 def test_every_statement_of_a_complete_run_passes_the_grammar_gate(
     on_redshift: Platform, standin: StandIn, lake: FolderLake
 ) -> None:
@@ -409,6 +415,7 @@ def test_rejects_are_found_in_any_time_zone_of_the_user(
     assert on_redshift.load("staging_events", days=None, reload=False, run_id="r").rejects == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [{"status": 200.0}, {"sessionId": "7.0"}, {"itemInSession": 1.5}, {"userId": str(2**31)}],
@@ -424,6 +431,7 @@ def test_whole_numbers_are_judged_as_on_the_other_engines(
     assert_equals_duckdb(on_redshift, s3_endpoint, lake, tmp_path)
 
 
+@pytest.mark.slow
 def test_large_rejects_stay_below_the_size_of_a_statement(
     on_redshift: Platform, lake: FolderLake
 ) -> None:

@@ -67,6 +67,7 @@ def told(here: Platform, folder_lake: FolderLake) -> Facts:
     return load(here, folder_lake)
 
 
+@pytest.mark.slow
 @pytest.mark.every_engine
 def test_it_says_the_same_on_every_engine(platform: Platform, folder_lake: FolderLake) -> None:
     told = load(platform, folder_lake)
@@ -132,6 +133,7 @@ def as_html(text: str) -> str:
     return text.replace("&", "&amp;").replace("'", "&#39;")
 
 
+@pytest.mark.slow
 def test_it_loads_nothing_runs_nothing_and_keeps_text_as_text(
     tmp_path: Path, folder_lake: FolderLake
 ) -> None:
@@ -268,6 +270,7 @@ def test_a_report_that_cannot_be_written_leaves_the_one_before(
     assert place.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_the_asset_writes_it_after_the_answers_with_the_checks_of_the_run(
     small_platform: Platform, small_instance: dg.DagsterInstance
 ) -> None:
@@ -307,6 +310,7 @@ def test_the_command_writes_it_where_it_is_told_to_or_says_why_not(loaded: Proje
     assert "cannot be written to" in failed.error
 
 
+@pytest.mark.slow
 def test_neither_report_nor_query_imports_what_it_does_not_need(
     loaded_once: Project, tmp_path: Path
 ) -> None:

@@ -138,6 +138,7 @@ def granted(site: Site) -> Site:
 # The analyst
 
 
+@pytest.mark.slow
 def test_the_analyst_reads_the_star_and_the_analytics_and_nothing_else(granted: Site) -> None:
     bring_up_to_date(granted.platform())
     analyst = granted.person("ada", granted.roles.analyst)
@@ -190,6 +191,7 @@ def test_somebody_without_a_role_reads_nothing(granted: Site) -> None:
 # The loader
 
 
+@pytest.mark.slow
 def test_the_loader_loads_refreshes_and_loads_changes(granted: Site, tmp_path: Path) -> None:
     user = granted.person("lou", granted.roles.loader)
     loader = granted.platform(user, LOAD_MAX_REJECT_RATIO=0.5)
@@ -453,6 +455,7 @@ def changed_catalogue(folder: Path, file: str, old: str, new: str) -> Catalogue:
 # Redshift: its stand-in, whose users and roles are PostgreSQL's
 
 
+@pytest.mark.slow
 @pytest.mark.s3
 def test_the_loader_of_redshift_loads_and_the_analyst_reads_the_star(
     standin: StandIn,

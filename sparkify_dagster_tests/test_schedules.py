@@ -74,6 +74,7 @@ def execute(platform: Platform, request: dg.RunRequest) -> bool:
 # The day before
 
 
+@pytest.mark.slow
 def test_a_day_is_loaded_the_night_after_it(watched: Platform, folder_lake: FolderLake) -> None:
     day = NIGHT.date() - timedelta(1)
     folder_lake.put_events(day, event(day))
@@ -110,6 +111,7 @@ def test_the_last_day_is_loaded_the_night_after_it(watched: Platform) -> None:
 # The reconciliation
 
 
+@pytest.mark.slow
 def test_what_is_missing_anywhere_is_loaded_at_night(
     watched: Platform, folder_lake: FolderLake, tmp_path: Path
 ) -> None:
@@ -129,6 +131,7 @@ def test_what_is_missing_anywhere_is_loaded_at_night(
     assert "Lake, ledger and tables agree: 4 files" in skipped(evaluate(watched, "reconciliation"))
 
 
+@pytest.mark.slow
 def test_tables_that_are_behind_are_refreshed_at_night(
     watched: Platform, folder_lake: FolderLake
 ) -> None:
@@ -159,6 +162,7 @@ def test_a_lake_that_is_not_there_fails_the_night_with_one_message(tmp_path: Pat
     assert problem.__context__ is None
 
 
+@pytest.mark.slow
 def test_every_check_is_run_each_night(watched: Platform) -> None:
     assert "There is no warehouse" in skipped(evaluate(watched, "nightly_checks"))
     bring_up_to_date(watched)

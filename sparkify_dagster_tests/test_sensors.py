@@ -54,6 +54,7 @@ def put_bad(lake: FolderLake, day: date) -> Path:
 # Files
 
 
+@pytest.mark.slow
 def test_a_file_is_asked_for_once(daemon: Daemon, folder_lake: FolderLake) -> None:
     put_days(folder_lake, SECOND)
     (request,) = daemon.tick()
@@ -106,6 +107,7 @@ def test_a_days_run_of_somebody_else_is_waited_for(daemon: Daemon, folder_lake: 
     assert days_of(request) == (THIRD, THIRD)
 
 
+@pytest.mark.slow
 def test_a_changed_file_is_asked_for_although_size_and_time_are_the_same(
     daemon: Daemon, folder_lake: FolderLake
 ) -> None:
@@ -136,6 +138,7 @@ def test_a_vanished_file_is_told_and_removes_nothing(
     assert rows_of(daemon.platform, "SELECT COUNT(*) FROM songplays") == [(1,)]
 
 
+@pytest.mark.slow
 def test_vanished_files_are_recorded_once(daemon: Daemon, folder_lake: FolderLake) -> None:
     paths = [folder_lake.put_events(day, event(day)) for day in (FIRST, SECOND)]
     daemon.settle()
@@ -223,6 +226,7 @@ def test_many_days_with_gaps_become_few_runs(daemon: Daemon, folder_lake: Folder
     assert days_of(request) == (FIRST, FIRST + timedelta(28))
 
 
+@pytest.mark.slow
 def test_a_run_loads_the_whole_chain(
     answering: Platform, sensor_instance: dg.DagsterInstance, folder_lake: FolderLake
 ) -> None:
@@ -259,6 +263,7 @@ def test_a_failed_run_is_asked_for_again_after_a_delay_that_grows(
     assert daemon.tick() == []
 
 
+@pytest.mark.slow
 def test_a_failed_run_is_asked_for_at_most_so_often(
     daemon: Daemon, folder_lake: FolderLake
 ) -> None:
@@ -290,6 +295,7 @@ def test_a_bad_day_does_not_keep_its_neighbours_from_being_loaded(
     assert f"{days[2]}" in daemon.skipped()
 
 
+@pytest.mark.slow
 def test_a_new_file_of_a_day_that_was_given_up_is_new_content(
     daemon: Daemon, folder_lake: FolderLake
 ) -> None:
@@ -301,6 +307,7 @@ def test_a_new_file_of_a_day_that_was_given_up_is_new_content(
     assert rows_of(daemon.platform, "SELECT log_date FROM songplays") == [(SECOND,)]
 
 
+@pytest.mark.slow
 def test_a_day_given_up_is_not_taken_along_in_a_range(
     daemon: Daemon, folder_lake: FolderLake
 ) -> None:
@@ -310,6 +317,7 @@ def test_a_day_given_up_is_not_taken_along_in_a_range(
     assert [days_of(r) for r in daemon.tick()] == [(FIRST, FIRST), (THIRD, FIRST + timedelta(28))]
 
 
+@pytest.mark.slow
 def test_a_run_that_died_after_loading_is_finished_by_another(
     daemon: Daemon, folder_lake: FolderLake
 ) -> None:
@@ -332,6 +340,7 @@ def test_a_run_that_was_canceled_counts_as_failed(daemon: Daemon, folder_lake: F
     assert daemon.complete(*daemon.tick())
 
 
+@pytest.mark.slow
 def test_a_warehouse_that_was_removed_is_filled_again(
     daemon: Daemon, folder_lake: FolderLake
 ) -> None:
@@ -363,6 +372,7 @@ def test_no_more_runs_are_asked_for_than_can_be_worked_on(
     assert "when those under way have ended" in daemon.skipped()
 
 
+@pytest.mark.slow
 def test_songs_that_cannot_be_loaded_do_not_keep_the_days_from_being_loaded(
     daemon: Daemon, folder_lake: FolderLake
 ) -> None:
@@ -492,6 +502,7 @@ def test_on_every_engine_a_file_is_loaded_once_and_a_quiet_tick_asks_no_server(
 # Songs
 
 
+@pytest.mark.slow
 def test_new_songs_reload_songs_and_artists_and_match_only_the_days_they_concern(
     answering: Platform, sensor_instance: dg.DagsterInstance, folder_lake: FolderLake
 ) -> None:
@@ -529,6 +540,7 @@ def test_a_changed_song_is_asked_for_once_and_recorded(
     assert [e.metadata["changed files"].value for e in song_daemon.events] == [0, 1]
 
 
+@pytest.mark.slow
 def test_songs_are_tried_again_too(song_daemon: Daemon, folder_lake: FolderLake) -> None:
     folder_lake.put_songs("one", song())
     song_daemon.crash(*song_daemon.tick(), after_loading=True)
@@ -543,6 +555,7 @@ def test_songs_are_tried_again_too(song_daemon: Daemon, folder_lake: FolderLake)
     assert "Given up" in song_daemon.skipped()
 
 
+@pytest.mark.slow
 def test_two_sensors_at_once_end_in_the_tables_of_a_fresh_load(
     daemon: Daemon, song_daemon: Daemon, folder_lake: FolderLake, tmp_path: Path
 ) -> None:

@@ -38,6 +38,7 @@ def on_s3(
     return daemon
 
 
+@pytest.mark.slow
 def test_an_object_is_seen_changed_and_gone(
     on_s3: Callable[[str], Daemon], s3_endpoint: S3Endpoint
 ) -> None:
@@ -57,6 +58,7 @@ def test_an_object_is_seen_changed_and_gone(
     assert rows_of(daemon.platform, "SELECT level FROM songplays") == [("paid",)]
 
 
+@pytest.mark.slow
 def test_content_that_comes_back_is_loaded_again_with_a_key_of_its_own(
     on_s3: Callable[[str], Daemon], s3_endpoint: S3Endpoint
 ) -> None:
