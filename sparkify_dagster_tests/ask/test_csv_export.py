@@ -125,7 +125,7 @@ def test_an_interruption_between_two_pages_stops_an_export_and_leaves_nothing(
         time.sleep(0.1)
     time.sleep(2)  # the rows that come soon are there
     asking.send_signal(signal.SIGINT)
-    _, told = asking.communicate(timeout=20)
+    _, reported = asking.communicate(timeout=20)
     assert asking.returncode == 130
-    assert told.startswith("Error: interrupted; nothing half-written.")
+    assert reported.startswith("Error: interrupted; nothing half-written.")
     assert loaded_once.files() == before

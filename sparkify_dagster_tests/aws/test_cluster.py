@@ -15,7 +15,7 @@ OUR_TAG = {"Key": TAG, "Value": f"{REGION}/sparkify"}
 ROLE = "sparkify-redshift-reads-lake"
 
 
-class Told(list[str]):
+class Recorder(list[str]):
     """What was notified, line by line."""
 
     @property
@@ -24,18 +24,18 @@ class Told(list[str]):
 
 
 @pytest.fixture
-def told() -> Told:
-    return Told()
+def reported() -> Recorder:
+    return Recorder()
 
 
 class Account:
     """The warehouse of a project on the fake AWS, opened anew for each command."""
 
-    def __init__(self, aws: FakeAws, project: ClusterProject, told: Told) -> None:
-        self.aws, self.project, self.told = aws, project, told
+    def __init__(self, aws: FakeAws, project: ClusterProject, reported: Recorder) -> None:
+        self.aws, self.project, self.reported = aws, project, reported
 
     def open(self, **dwh: str) -> Cluster:
-        return open_cluster(self.project.settings(**dwh), self.told.append, self.aws.clock)
+        return open_cluster(self.project.settings(**dwh), self.reported.append, self.aws.clock)
 
     def inventory(self) -> dict[str, object]:
         """Everything that somebody could have made."""
@@ -49,8 +49,8 @@ class Account:
 
 
 @pytest.fixture
-def account(aws: FakeAws, cluster_project: ClusterProject, told: Told) -> Account:
-    return Account(aws, cluster_project, told)
+def account(aws: FakeAws, cluster_project: ClusterProject, reported: Recorder) -> Account:
+    return Account(aws, cluster_project, reported)
 
 
 # Creation
@@ -66,7 +66,9 @@ def test_a_warehouse_is_made_and_waited_for(account: Account, kind: str) -> None
     assert role_arn == f"arn:aws:iam::123456789012:role/{ROLE}"
     assert state.roles == (role_arn,)
     assert account.aws.seconds == 30  # until others see the new role, and twice for the warehouse
-    statuses = [line for line in account.told if ": creating (" in line or ": available (" in line]
+    statuses = [
+        line for line in account.reported if ": creating (" in line or ": available (" in line
+    ]
     assert [line.split(": ")[1].split(" ")[0] for line in statuses] == ["creating", "available"]
 
 
@@ -125,15 +127,15 @@ def test_a_warehouse_that_exists_is_left_as_it_is(
     assert account.inventory() == before
     changing = [name for name in asked if not name.startswith(("Get", "List", "Describe"))]
     assert changing == ["PutRolePolicy"]
-    assert "left as it is" in account.told.text
-    assert "differs" not in account.told.text
+    assert "left as it is" in account.reported.text
+    assert "differs" not in account.reported.text
 
 
-def test_what_differs_from_the_settings_is_told_and_not_changed(account: Account) -> None:
+def test_what_differs_from_the_settings_is_reported_and_not_changed(account: Account) -> None:
     account.open(KIND="provisioned").create()
     account.open(KIND="provisioned", NUM_NODES="4", ALLOWED_CIDR="203.0.113.0/24").create()
     differences = [
-        line.split("differs from [DWH]: ")[1] for line in account.told if "differs" in line
+        line.split("differs from [DWH]: ")[1] for line in account.reported if "differs" in line
     ]
     assert differences == [
         "2 x ra3.large, not 4 x ra3.large",
@@ -221,7 +223,7 @@ def freeze(aws: FakeAws) -> None:
         cluster.status = "creating"
 
 
-def test_a_cluster_that_aws_cannot_build_is_told(account: Account) -> None:
+def test_a_cluster_that_aws_cannot_build_is_reported(account: Account) -> None:
     def fail() -> None:
         for cluster in account.aws.clusters.values():
             cluster.status = "incompatible-network"
@@ -261,7 +263,7 @@ def test_a_port_that_redshift_does_not_have_is_refused(account: Account) -> None
     assert account.open(**on_postgres).plan.port == 5439
 
 
-def test_an_account_without_a_default_vpc_is_told_what_to_do(account: Account) -> None:
+def test_an_account_without_a_default_vpc_gets_a_message_with_what_to_do(account: Account) -> None:
     ec2 = account.aws.client("ec2")
     (vpc,) = ec2.describe_vpcs()["Vpcs"]
     for subnet in ec2.describe_subnets()["Subnets"]:
@@ -280,11 +282,11 @@ def test_a_cluster_is_paused_and_resumed(account: Account) -> None:
     cluster.pause()
     assert account.aws.clusters["sparkify"].status == "paused"
     cluster.pause()
-    assert "The cluster sparkify in us-west-2 is paused already" in account.told
+    assert "The cluster sparkify in us-west-2 is paused already" in account.reported
     cluster.resume()
     assert account.aws.clusters["sparkify"].status == "available"
     cluster.resume()
-    assert "The cluster sparkify in us-west-2 is available already" in account.told
+    assert "The cluster sparkify in us-west-2 is available already" in account.reported
 
 
 def test_a_serverless_workgroup_needs_no_pause(account: Account) -> None:
@@ -293,7 +295,7 @@ def test_a_serverless_workgroup_needs_no_pause(account: Account) -> None:
     asked = len(account.aws.serverless.calls)
     cluster.pause()
     cluster.resume()
-    assert account.told.count(lifecycle.SLEEPS_BY_ITSELF) == 2
+    assert account.reported.count(lifecycle.SLEEPS_BY_ITSELF) == 2
     assert {name for name, _ in account.aws.serverless.calls[asked:]} == {
         "GetNamespace",
         "GetWorkgroup",
@@ -390,7 +392,7 @@ def test_a_deletion_that_aws_refuses_keeps_the_data_and_the_role(account: Accoun
     assert len(account.aws.serverless.snapshots) == 1
 
 
-def test_what_an_unfinished_deletion_left_is_told(account: Account) -> None:
+def test_what_an_unfinished_deletion_left_is_reported(account: Account) -> None:
     account.open(ALLOWED_CIDR="203.0.113.0/24").create()
     account.aws.serverless.namespaces.clear()
     account.aws.serverless.workgroups.clear()
@@ -402,4 +404,4 @@ def test_what_an_unfinished_deletion_left_is_told(account: Account) -> None:
 
 def test_nothing_to_delete_is_no_error(account: Account) -> None:
     assert account.open().delete(final_snapshot=True) is None
-    assert account.told == ["The serverless workgroup sparkify does not exist in us-west-2"]
+    assert account.reported == ["The serverless workgroup sparkify does not exist in us-west-2"]

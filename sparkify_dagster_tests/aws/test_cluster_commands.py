@@ -149,7 +149,7 @@ def test_deletion_without_a_snapshot_says_that_it_is_for_good(run: Run, aws: Fak
     assert aws.serverless.snapshots == {}
 
 
-def test_a_lake_of_this_machine_is_told_before_anybody_is_asked(
+def test_a_lake_of_this_machine_is_reported_before_anybody_is_asked(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SPARKIFY_S3_LOG_DATA", "lake/log_data")

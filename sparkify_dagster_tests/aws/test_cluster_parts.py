@@ -124,11 +124,11 @@ def test_a_role_of_somebody_else_is_neither_used_nor_deleted(
     aws.client("iam").create_role(RoleName=ROLE, AssumeRolePolicyDocument=trust)
     with pytest.raises(ClusterError, match="Choose another \\[DWH\\] IAM_ROLE_NAME"):
         made(aws, cluster_project)
-    told: list[str] = []
-    open_cluster(cluster_project.settings(), told.append, aws.clock).delete(final_snapshot=True)
+    reported: list[str] = []
+    open_cluster(cluster_project.settings(), reported.append, aws.clock).delete(final_snapshot=True)
     assert aws.roles() == [ROLE]
     assert aws.client("iam").list_role_policies(RoleName=ROLE)["PolicyNames"] == []
-    assert f"IAM role {ROLE}: not made for the serverless workgroup sparkify" in told[-1]
+    assert f"IAM role {ROLE}: not made for the serverless workgroup sparkify" in reported[-1]
 
 
 def test_the_role_of_the_same_warehouse_in_another_region_is_somebody_elses(
@@ -139,7 +139,7 @@ def test_the_role_of_the_same_warehouse_in_another_region_is_somebody_elses(
         made(aws, cluster_project, KIND="provisioned", S3__REGION="us-east-1")
 
 
-def test_a_role_to_which_somebody_attached_more_is_told(
+def test_a_role_to_which_somebody_attached_more_is_reported(
     aws: FakeAws, cluster_project: ClusterProject
 ) -> None:
     made(aws, cluster_project)
@@ -208,7 +208,7 @@ def test_a_group_of_somebody_else_is_neither_used_nor_changed_nor_deleted(
     assert aws.groups() == before
 
 
-def test_the_whole_internet_is_let_in_only_when_told_so(
+def test_the_whole_internet_is_let_in_only_if_configured(
     aws: FakeAws, cluster_project: ClusterProject
 ) -> None:
     with pytest.raises(Exception, match="opens the warehouse to everybody"):
@@ -236,7 +236,7 @@ def test_a_group_that_is_still_in_use_is_waited_for(
     assert (busy, aws.groups()) == ([0], [])
 
 
-def test_a_group_that_stays_in_use_is_told(
+def test_a_group_that_stays_in_use_is_reported(
     aws: FakeAws, cluster_project: ClusterProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made(aws, cluster_project, ALLOWED_CIDR=CIDR)

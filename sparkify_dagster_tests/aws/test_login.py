@@ -101,7 +101,7 @@ def test_an_arn_is_asked_in_its_own_region(login: Login, aws: FakeAws) -> None:
     assert login.mint(LOGIN="secret", SECRET_ID=arn).user == "admin"
 
 
-def test_a_secret_that_changes_is_read_anew_for_each_connection(login: Login, aws: FakeAws) -> None:
+def test_a_secret_is_read_for_each_connection(login: Login, aws: FakeAws) -> None:
     secret(aws, {"username": "admin", "password": "old"})
     assert login.mint(LOGIN="secret", SECRET_ID="dwh").password == "old"
     value = json.dumps({"username": "admin", "password": "new"})
@@ -129,7 +129,7 @@ def test_a_user_of_the_settings_must_be_that_of_the_secret(login: Login, aws: Fa
         {"username": "admin", "password": [PASSWORD]},
     ],
 )
-def test_a_malformed_secret_is_told_and_not_shown(
+def test_a_malformed_secret_is_reported_and_not_shown(
     login: Login, aws: FakeAws, value: object
 ) -> None:
     secret(aws, value)
@@ -137,13 +137,13 @@ def test_a_malformed_secret_is_told_and_not_shown(
     assert 'expected a JSON object with the texts "username" and "password"' in said
 
 
-def test_a_secret_of_bytes_is_told(login: Login, aws: FakeAws) -> None:
+def test_a_secret_of_bytes_is_reported(login: Login, aws: FakeAws) -> None:
     value = json.dumps({"username": "admin", "password": PASSWORD}).encode()
     aws.client("secretsmanager").create_secret(Name="dwh", SecretBinary=value)
     assert "cannot be used" in login.refused(LOGIN="secret", SECRET_ID="dwh")
 
 
-def test_a_secret_that_is_missing_or_being_deleted_is_told(login: Login, aws: FakeAws) -> None:
+def test_a_secret_that_is_missing_or_being_deleted_is_reported(login: Login, aws: FakeAws) -> None:
     said = login.refused(LOGIN="secret", SECRET_ID="dwh")
     assert "There is no such secret: check [CLUSTER] SECRET_ID and [S3] REGION" in said
     secret(aws, {"username": "admin", "password": PASSWORD})
@@ -210,7 +210,7 @@ def test_iam_of_a_workgroup_is_for_the_caller(login: Login, aws: FakeAws) -> Non
     assert asked == {"workgroupName": "dwh", "dbName": "sparkify", "durationSeconds": 900}
 
 
-def test_a_warehouse_that_does_not_exist_is_told(login: Login) -> None:
+def test_a_warehouse_that_does_not_exist_is_reported(login: Login) -> None:
     cluster = login.refused(LOGIN="iam", CLUSTER_IDENTIFIER="dwh", DB_USER="u")
     assert "There is no cluster dwh: check [CLUSTER] CLUSTER_IDENTIFIER and [S3] REG" in cluster
     workgroup = login.refused(LOGIN="iam", WORKGROUP="dwh")
@@ -238,7 +238,7 @@ def test_each_refusal_says_what_to_do(login: Login, aws: FakeAws, code: str) -> 
     assert REFUSALS[code] in said
 
 
-def test_a_secret_that_may_not_be_read_or_decrypted_is_told(
+def test_a_secret_that_may_not_be_read_or_decrypted_is_reported(
     login: Login, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(code: str) -> str:
@@ -263,7 +263,7 @@ LOGINS = [
 
 
 @pytest.mark.parametrize("how", LOGINS)
-def test_no_credentials_at_all_is_told(
+def test_no_credentials_at_all_is_reported(
     login: Login, monkeypatch: pytest.MonkeyPatch, how: dict[str, str]
 ) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
@@ -275,14 +275,14 @@ def test_no_credentials_at_all_is_told(
 
 
 @pytest.mark.parametrize("how", LOGINS)
-def test_a_profile_that_does_not_exist_is_told(
+def test_a_profile_that_does_not_exist_is_reported(
     login: Login, monkeypatch: pytest.MonkeyPatch, how: dict[str, str]
 ) -> None:
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     assert "(ProfileNotFound): check AWS_PROFILE and ~/.aws" in login.refused(**how)
 
 
-def test_a_network_that_does_not_answer_is_told(
+def test_a_network_that_does_not_answer_is_reported(
     cluster_project: ClusterProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in (
@@ -306,12 +306,12 @@ def test_an_error_survives_a_process_boundary() -> None:
 
 
 @pytest.mark.parametrize("region", ["", "auto", "mars_1"])
-def test_a_region_that_aws_does_not_have_is_told(aws: FakeAws, region: str) -> None:
+def test_a_region_that_aws_does_not_have_is_reported(aws: FakeAws, region: str) -> None:
     with pytest.raises(AwsError, match=r"check \[S3\] REGION"):
         _ = Aws(region).partition
 
 
-def test_an_address_that_cannot_be_used_is_told_and_not_shown(
+def test_an_address_that_cannot_be_used_is_reported_and_not_shown(
     login: Login, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"https:/u:{PASSWORD}@h")

@@ -39,7 +39,7 @@ def sql(tmp_path: Path) -> Path:
     return Path(shutil.copytree(SQL_FOLDER, tmp_path / "sql"))
 
 
-def told(catalogue: Catalogue, table: str) -> dict[str, str]:
+def reported(catalogue: Catalogue, table: str) -> dict[str, str]:
     return {name: origins_text(found) for name, found in column_lineage(catalogue, table).items()}
 
 
@@ -89,7 +89,7 @@ def test_a_column_comes_from_where_a_reader_finds_it(
     catalogue: Catalogue, column: str, origins: str
 ) -> None:
     table, _, name = column.partition(".")
-    assert told(catalogue, table)[name] == origins
+    assert reported(catalogue, table)[name] == origins
 
 
 def test_every_staging_column_comes_from_its_source(catalogue: Catalogue) -> None:
@@ -196,18 +196,18 @@ def test_a_renamed_column_is_caught_by_file_and_name_and_stops_nothing_else(sql:
         column_lineage(changed, "songs")
     assert str(caught.value).startswith(f"{transform}: ")
     assert "Where the columns come from is not known: " in describe_table(changed, "songs")
-    assert told(changed, "artists") == told(read_catalogue(), "artists")
+    assert reported(changed, "artists") == reported(read_catalogue(), "artists")
 
 
-def test_a_changed_transform_is_followed_anew(sql: Path) -> None:
+def test_a_changed_transform_is_followed_again(sql: Path) -> None:
     transform = sql / "transforms" / "songplays.sql"
     transform.write_text(transform.read_text().replace("    once.location,", "    once.song,"))
-    found = told(read_catalogue(sql), "songplays")
+    found = reported(read_catalogue(sql), "songplays")
     assert found["location"] == "staging_events.song"
     assert found["user_agent"] == "staging_events.user_agent"
 
 
-def test_a_changed_column_of_a_source_is_followed_anew(sql: Path) -> None:
+def test_a_changed_column_of_a_source_is_followed_again(sql: Path) -> None:
     table = sql / "tables" / "staging_songs.sql"
     table.write_text(re.sub(r"^    title ", "    heading ", table.read_text(), flags=re.MULTILINE))
     with pytest.raises(LineageError, match="title"):
@@ -294,10 +294,10 @@ def test_a_table_from_another_folder_is_a_layer_of_its_own(
     assert layered.layer_of("users") == "analytics"
     assert layered.layer_of("songplays") == "star"
     assert layered.layer_of("staging_songs") == layered.layer_of("load_files") == "staging"
-    assert told(layered, "users") == told(catalogue, "users")
+    assert reported(layered, "users") == reported(catalogue, "users")
 
 
-def test_the_number_of_rows_depends_on_what_tells_rows_apart(catalogue: Catalogue) -> None:
+def test_the_number_of_rows_depends_on_what_distinguishes_rows(catalogue: Catalogue) -> None:
     assert row_columns(catalogue.tables["songplays"]) == ("songplay_id",)
     assert row_columns(catalogue.tables["staging_events"]) == ("log_date",)
     assert origins_text([Origin("songplays", "*")]) == "songplays (number of rows)"

@@ -49,7 +49,7 @@ def test_every_command_explains_itself_with_an_example(command: str) -> None:
     assert f"  {command}" in CliRunner().invoke(sparkify, ["-h"]).output
 
 
-def test_the_version_is_told(empty_project: Project) -> None:
+def test_the_version_is_reported(empty_project: Project) -> None:
     from sparkify_dagster import __version__
 
     assert __version__ in empty_project.process("--version").out

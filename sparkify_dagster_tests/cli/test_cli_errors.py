@@ -59,7 +59,7 @@ def test_a_configuration_that_cannot_be_parsed(project: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "reported"),
     [
         (["--from", "2018-11-03", "--to", "2018-11-01"], "2018-11-03 is after 2018-11-01"),
         (["--from", "2018-10-31"], "Outside the platform's days: 2018-10-31"),
@@ -74,9 +74,9 @@ def test_a_configuration_that_cannot_be_parsed(project: Project) -> None:
     ],
 )
 def test_days_and_tables_that_do_not_exist(
-    project: Project, arguments: list[str], told: str
+    project: Project, arguments: list[str], reported: str
 ) -> None:
-    assert told in refused(project, "run", *arguments)
+    assert reported in refused(project, "run", *arguments)
 
 
 def test_a_day_without_files_behind_it_has_no_end(project: Project) -> None:
@@ -186,7 +186,7 @@ def much_to_load(project: Project, lines: int) -> None:
 
 
 @pytest.mark.slow
-def test_a_full_disk_is_told_once_and_the_next_run_completes_the_work(project: Project) -> None:
+def test_a_full_disk_is_reported_once_and_the_next_run_completes_the_work(project: Project) -> None:
     with small_disk(project.folder / "disk", "8m") as disk:
         there = {"SPARKIFY_DUCKDB_PATH": str(disk / "w.duckdb")}
         count = ("query", "SELECT COUNT(*) FROM songplays", "--format", "csv")

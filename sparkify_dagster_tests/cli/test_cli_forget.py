@@ -55,8 +55,13 @@ def test_a_user_is_forgotten_once_somebody_says_yes(of_people: Project) -> None:
     done = project.sparkify("forget", "1", given="y\n")
     assert done.status == 0, done.err
     assert "User 1 is forgotten." in done.out
-    for told in ("songplays: 3 rows", "users: 1 row", "the text of 3 lines", "brought up to date"):
-        assert told in done.out
+    for reported in (
+        "songplays: 3 rows",
+        "users: 1 row",
+        "the text of 3 lines",
+        "brought up to date",
+    ):
+        assert reported in done.out
     assert "3 log files below" in done.out
     assert "  2018/11/2018-11-01-events.json\n" in done.out
     assert holding(project) == set()
@@ -85,7 +90,7 @@ def test_nobody_is_forgotten_where_there_is_no_warehouse(empty_project: Project)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "reported"),
     [
         (["Ada"], "'Ada' is not the id of a user: give a whole number, such as 39."),
         (["3.5"], "'3.5' is not the id of a user: give a whole number, such as 39."),
@@ -93,10 +98,10 @@ def test_nobody_is_forgotten_where_there_is_no_warehouse(empty_project: Project)
         (["1", "--list"], "give the number of a user, or --list."),
     ],
 )
-def test_what_cannot_be_meant_is_told(
-    empty_project: Project, arguments: list[str], told: str
+def test_what_cannot_be_meant_is_reported(
+    empty_project: Project, arguments: list[str], reported: str
 ) -> None:
-    assert empty_project.sparkify("forget", *arguments, "--yes").error == told
+    assert empty_project.sparkify("forget", *arguments, "--yes").error == reported
     assert not (empty_project.folder / "warehouse").exists()
 
 

@@ -48,7 +48,9 @@ def test_a_table_has_its_number_of_rows_on_stderr(loaded_once: Project) -> None:
     assert done.err == "2 rows\n"
 
 
-def test_csv_keeps_whole_numbers_and_tells_null_from_an_empty_text(loaded_once: Project) -> None:
+def test_csv_keeps_whole_numbers_and_distinguishes_null_from_an_empty_text(
+    loaded_once: Project,
+) -> None:
     done = loaded_once.sparkify("query", NULLS, "--format", "csv")
     assert (done.status, done.err) == (0, "")
     assert done.out == (
@@ -182,7 +184,7 @@ def test_what_is_one_statement_however_it_is_read_is_asked(sql: str) -> None:
     assert one_reading_statement(sql) == sql
 
 
-def test_a_mistake_is_told_in_the_engines_words_with_its_place(loaded_once: Project) -> None:
+def test_a_mistake_is_reported_in_the_engines_words_with_its_place(loaded_once: Project) -> None:
     message = loaded_once.sparkify("query", "SELECT usr_id FROM users").error
     assert '"user_id"' in message
     assert "LINE 1: SELECT usr_id FROM users" in message
@@ -240,18 +242,18 @@ def test_a_pipe_gets_every_character_whatever_the_encoding_of_terminals(
 
 
 def test_a_question_that_is_no_text_is_one_message(loaded_once: Project) -> None:
-    told = "Error: The question is not UTF-8 text: save it as UTF-8, and ask again.\n"
-    assert run_in_shell(loaded_once, "", b"SELECT '\xff'") == (b"", told)
+    reported = "Error: The question is not UTF-8 text: save it as UTF-8, and ask again.\n"
+    assert run_in_shell(loaded_once, "", b"SELECT '\xff'") == (b"", reported)
     assert "Name a statement" in run_in_shell(loaded_once, "<&-")[1]
 
 
 @pytest.mark.parametrize("form", ["table", "csv", "json", "parquet"])
 def test_a_full_disk_is_one_message(loaded_once: Project, form: str) -> None:
-    told = "Error: The result cannot be written: No space left on device.\n"
-    assert run_in_shell(loaded_once, f"users --format {form} > /dev/full")[1] == told
+    reported = "Error: The result cannot be written: No space left on device.\n"
+    assert run_in_shell(loaded_once, f"users --format {form} > /dev/full")[1] == reported
 
 
-def test_an_unknown_name_is_told_what_is_meant_perhaps(loaded_once: Project) -> None:
+def test_an_unknown_name_is_answered_with_the_nearest_one(loaded_once: Project) -> None:
     message = loaded_once.sparkify("query", "top_sogns").error
     assert "There is no table top_sogns. Did you mean top_songs" in message
     assert "sparkify query --list" in loaded_once.sparkify("query", "zzz").error
@@ -328,7 +330,7 @@ def test_a_file_is_replaced_when_its_result_is_complete_and_not_before(
     assert file.stat().st_mode & 0o777 == 0o640
 
 
-def test_a_file_that_cannot_be_written_is_told_in_one_message(
+def test_a_file_that_cannot_be_written_is_reported_in_one_message(
     loaded_once: Project, tmp_path: Path
 ) -> None:
     missing = loaded_once.sparkify("query", "users", "--out", str(tmp_path / "no" / "a.csv"))
@@ -386,6 +388,8 @@ def test_a_question_starts_without_what_only_others_need(loaded_once: Project) -
         ("-- only this;", [], False),
     ],
 )
-def test_statements_are_told_apart(text: str, statements: list[str], ended: bool) -> None:
+def test_statements_are_split_at_semicolons_outside_of_text(
+    text: str, statements: list[str], ended: bool
+) -> None:
     assert split(text) == statements
     assert is_ended(text) is ended

@@ -177,7 +177,7 @@ def test_selected_tables_alone_are_touched(project: Project) -> None:
 
 
 @pytest.mark.slow
-def test_full_reads_every_file_and_makes_every_table_anew(loaded: Project) -> None:
+def test_full_reads_every_file_and_rebuilds_every_table(loaded: Project) -> None:
     done = loaded.sparkify("run", "--full")
     assert done.status == 0, done.err
     assert row(done.out, "staging_events")[1:6] == ["0", "6", "0", "6", "3"]
@@ -199,8 +199,8 @@ def test_warnings_are_spelled_out_and_fail_nothing(project: Project) -> None:
     assert row(done.out, "staging_events")[6] == "1"
     assert "1 warned" in row(done.out, "staging_events")[-1]
     (rejects,) = re.findall(r"^! staging_events\.no_rejects.*\n?.*$", done.out, re.MULTILINE)
-    for told in ("1 row", "2018/11/2018-11-02-events.json", "line = 3", "reason = "):
-        assert told in rejects
+    for reported in ("1 row", "2018/11/2018-11-02-events.json", "line = 3", "reason = "):
+        assert reported in rejects
     assert "! 1 file outside the days 2018-11-01 to 2018-11-03" in done.out
     assert "! 1 file with another name than YYYY-MM-DD….json" in done.out
     assert "notes.json" in done.out
@@ -209,7 +209,7 @@ def test_warnings_are_spelled_out_and_fail_nothing(project: Project) -> None:
     assert "2019-01-01-events.json" in again.out
 
 
-def test_files_that_are_gone_are_told_and_their_rows_stay(loaded: Project) -> None:
+def test_files_that_are_gone_are_reported_and_their_rows_stay(loaded: Project) -> None:
     next((loaded.lake / "log_data").rglob(f"{SECOND}-events.json")).unlink()
     done = loaded.sparkify("run")
     assert done.status == 0
@@ -342,5 +342,5 @@ def test_a_question_that_did_not_go_well_has_a_line_of_its_own(
     others = len(ANALYTICS) - 1
     assert row(done.stdout, rf"analytics \({others} tables\)")[-1].endswith(" passed")
     assert ("plays_per_level: failed\n" in done.stdout) == (severity == "error")
-    told = others if severity == "error" else len(ANALYTICS)
-    assert re.search(rf"^analytics: {told} tables, ", done.stdout, re.MULTILINE)
+    reported = others if severity == "error" else len(ANALYTICS)
+    assert re.search(rf"^analytics: {reported} tables, ", done.stdout, re.MULTILINE)

@@ -72,7 +72,7 @@ def test_the_ui_serves_our_assets_and_ends_on_a_signal(project: Project) -> None
     assert processes_of(project) == []
 
 
-def test_a_port_in_use_is_told_before_anything_starts(project: Project) -> None:
+def test_a_port_in_use_is_reported_before_anything_starts(project: Project) -> None:
     with listening() as port:
         message = project.sparkify("ui", "--port", str(port)).error
     assert f"127.0.0.1, port {port} cannot be listened on" in message
@@ -95,7 +95,7 @@ def test_simulate_writes_the_lake_that_was_asked_for(empty_project: Project) -> 
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "reported"),
     [
         ([], "Missing option '--out'"),
         (["--out", "made", "--days", "0"], "days = 0: give a whole number from 1"),
@@ -105,8 +105,8 @@ def test_simulate_writes_the_lake_that_was_asked_for(empty_project: Project) -> 
     ],
 )
 def test_a_simulation_that_cannot_be_made_is_one_message(
-    empty_project: Project, options: list[str], told: str
+    empty_project: Project, options: list[str], reported: str
 ) -> None:
     before = empty_project.files()
-    assert told in empty_project.sparkify("simulate", *options).error
+    assert reported in empty_project.sparkify("simulate", *options).error
     assert empty_project.files() == before

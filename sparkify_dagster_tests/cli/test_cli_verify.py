@@ -33,7 +33,9 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def test_tables_as_expected_are_told_with_their_rows(loaded_once: Project, folder: Path) -> None:
+def test_tables_as_expected_are_reported_with_their_rows(
+    loaded_once: Project, folder: Path
+) -> None:
     done = loaded_once.sparkify("verify", "--expected", str(folder))
     assert (done.status, done.err) == (0, "")
     assert done.out.splitlines() == [
@@ -68,7 +70,7 @@ def test_many_rows_that_differ_are_counted(loaded_once: Project, folder: Path) -
     assert done.error == "1 of 1 table not as expected: users."
 
 
-def test_what_is_not_compared_is_told(loaded_once: Project, folder: Path) -> None:
+def test_what_is_not_compared_is_reported(loaded_once: Project, folder: Path) -> None:
     (folder / "counts.json").write_text("{}")
     (folder / "top_song.csv").write_text("song\n")
     done = loaded_once.sparkify("verify", "--expected", str(folder))
@@ -131,7 +133,7 @@ def test_before_the_first_run_there_is_nothing_to_compare(project: Project, fold
     assert not project.warehouse.exists()
 
 
-def test_a_table_that_is_behind_what_was_loaded_is_told(loaded: Project, folder: Path) -> None:
+def test_a_table_that_is_behind_what_was_loaded_is_reported(loaded: Project, folder: Path) -> None:
     (folder / "users.csv").write_text(USERS.replace("1,Ada", "1,Eve"))
     done = loaded.sparkify("verify", "--expected", str(folder))
     assert "! behind" not in done.out
@@ -156,8 +158,8 @@ def test_an_interruption_stops_a_comparison(loaded: Project, folder: Path) -> No
     assert asking.stdout.readline().startswith("Expected results")
     time.sleep(2)
     asking.send_signal(signal.SIGINT)
-    _, told = asking.communicate(timeout=20)
-    assert (asking.returncode, told.startswith("Error: interrupted")) == (130, True)
+    _, reported = asking.communicate(timeout=20)
+    assert (asking.returncode, reported.startswith("Error: interrupted")) == (130, True)
 
 
 def test_verifying_imports_no_dagster(loaded_once: Project, folder: Path) -> None:

@@ -212,13 +212,13 @@ def test_drop_asks_and_takes_only_yes(place: Place) -> None:
 
 def test_drop_says_what_goes_with_its_rows(place: Place) -> None:
     bring_up_to_date(place.platform)
-    told = place.sparkify("drop", given="n\n").err
+    reported = place.sparkify("drop", given="n\n").err
     warehouse = place.platform.warehouse
-    assert f"This drops from {warehouse.location}:" in told
-    lines = [line.split() for line in told.splitlines()]
+    assert f"This drops from {warehouse.location}:" in reported
+    lines = [line.split() for line in reported.splitlines()]
     assert [f"{place.schema}.songplays", "2", "rows"] in lines
     assert [f"{place.schema}.staging_songs", "1", "row"] in lines
-    assert f"the schema {place.state}" in told
+    assert f"the schema {place.state}" in reported
 
 
 def test_after_a_drop_the_tables_are_made_and_loaded_again(place: Place) -> None:

@@ -298,7 +298,7 @@ def test_a_reload_reads_loaded_files_again(resumed: SmallRun) -> None:
 
 
 @pytest.mark.slow
-def test_a_day_that_was_not_asked_for_but_refreshed_is_told_as_well(resumed: SmallRun) -> None:
+def test_a_day_that_was_not_asked_for_but_refreshed_is_reported_as_well(resumed: SmallRun) -> None:
     before = Counter(m.partition for m in materializations(resumed.instance, "songplays"))
     resumed.lake.put_song("S0", "Undo again")  # the plays of all days lose their song
     one = DayRange(SECOND, SECOND)
@@ -308,15 +308,15 @@ def test_a_day_that_was_not_asked_for_but_refreshed_is_told_as_well(resumed: Sma
     assert statuses(resumed.instance, "songplays", "unique_key").keys() == {*CHECK_DAYS, None}
 
 
-def test_tables_that_come_along_are_told_as_well(
+def test_tables_that_come_along_are_reported_as_well(
     small_platform: Platform, small_instance: dg.DagsterInstance
 ) -> None:
     chosen = ["staging_events", "staging_songs", "songplays"]
     assert runs.materialize(small_platform, small_instance, days=THREE_DAYS, tables=chosen).ok
     for asset in ("users", "songs", "artists", "time"):
-        (told,) = materializations(small_instance, asset)
-        assert told.partition is None
-        assert told.metadata["dagster/row_count"].value
+        (reported,) = materializations(small_instance, asset)
+        assert reported.partition is None
+        assert reported.metadata["dagster/row_count"].value
         assert statuses(small_instance, asset, "unique_key") == {None: SUCCEEDED}
     assert materializations(small_instance, "user_levels") == []
 

@@ -215,7 +215,7 @@ def test_an_interruption_commits_nothing(
     assert called == []
 
 
-def test_what_cannot_be_used_is_told_before_anything_is_sent(
+def test_what_cannot_be_used_is_reported_before_anything_is_sent(
     redshift: RedshiftClientResource, database: Database
 ) -> None:
     client = redshift.get_client()
@@ -315,7 +315,7 @@ def test_sql_is_logged_at_debug_without_its_values(
 
 
 @pytest.mark.parametrize(
-    ("query", "told"),
+    ("query", "reported"),
     [
         ("SELECT a1, 1.5,\n  'it''s' FROM \"t 1\"", 'SELECT a1, ?, ? FROM "t 1"'),
         (f"CREATE USER u PASSWORD '{SECRET}'", "CREATE USER u PASSWORD ?"),
@@ -327,8 +327,8 @@ def test_sql_is_logged_at_debug_without_its_values(
         (f"SELECT \"it's\", '{SECRET}'", 'SELECT "it …'),
     ],
 )
-def test_no_value_is_left_in_a_logged_query(query: str, told: str) -> None:
-    assert without_values(query) == told
+def test_no_value_is_left_in_a_logged_query(query: str, reported: str) -> None:
+    assert without_values(query) == reported
 
 
 def test_secrets_are_in_no_representation() -> None:
@@ -348,7 +348,7 @@ def test_a_refused_login_does_not_tell_the_password(database: Database) -> None:
     assert SECRET not in str(refused.value)
 
 
-def test_the_server_is_verified_unless_told_otherwise(database: Database) -> None:
+def test_the_server_is_verified_unless_configured_otherwise(database: Database) -> None:
     # This server has no certificate: verify-full does not fall back to plain text.
     client = RedshiftClientResource(
         host=database.host, port=database.port, user=database.user, password=database.password,

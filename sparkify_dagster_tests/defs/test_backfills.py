@@ -32,7 +32,7 @@ def held(platform: Platform, table: str) -> dict[str, int]:
     return {str(day): int(str(rows)) for day, rows in found}
 
 
-def told(instance: dg.DagsterInstance, table: str) -> dict[str, int]:
+def reported(instance: dg.DagsterInstance, table: str) -> dict[str, int]:
     """Rows of each day that has any, by the newest materialization that the UI shows for it."""
     keys = instance.get_latest_storage_id_by_partition(
         dg.AssetKey(table), dg.DagsterEventType.ASSET_MATERIALIZATION
@@ -104,7 +104,7 @@ def test_after_any_history_the_days_shown_are_the_days_held(
             dice.choice(steps)()
             for table in DAILY:
                 rows = held(small_platform, table)
-                assert told(instance, table) == rows
+                assert reported(instance, table) == rows
                 materialized, failed = status_of(instance, small_settings, table)
                 # Red is a day whose last run failed; what it held before is there all the same.
                 assert set(rows) <= materialized | failed
@@ -132,7 +132,7 @@ def test_a_range_run_that_fails_leaves_every_day_as_it_was(
         small_lake.put_day(LAST).write_text("no JSON\n" * 9)
         assert not runs.materialize(small_platform, instance, days=THREE_DAYS).ok
         assert held(small_platform, "staging_events") == before
-        assert told(instance, "staging_events") == before
+        assert reported(instance, "staging_events") == before
         materialized, failed = status_of(instance, small_settings, "staging_events")
         # Dagster calls a day red whose newest run failed, and keeps in mind that it was loaded.
         assert failed == {str(day) for day in DAYS}

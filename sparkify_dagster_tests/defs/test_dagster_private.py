@@ -316,7 +316,7 @@ def imagined(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 @pytest.mark.usefixtures("imagined")
-def test_a_name_that_is_gone_is_told_in_a_sentence() -> None:
+def test_a_name_that_is_gone_is_reported_in_a_sentence() -> None:
     assert trouble_with(IMAGINED, as_type) == (
         "dagster 1.14.0 no longer has dagster._imagined.Thing, which sparkify needs to read why a"
         " run failed: not exported. Find its new place, and correct"
@@ -324,9 +324,9 @@ def test_a_name_that_is_gone_is_told_in_a_sentence() -> None:
     )
 
 
-def test_a_module_that_is_gone_is_told_in_the_same_sentence() -> None:
-    told = trouble_with(IMAGINED._replace(module="dagster._gone.parts"), as_type)
-    assert "no longer has dagster._gone.parts.Thing, which sparkify needs to read why" in told
+def test_a_module_that_is_gone_is_reported_in_the_same_sentence() -> None:
+    reported = trouble_with(IMAGINED._replace(module="dagster._gone.parts"), as_type)
+    assert "no longer has dagster._gone.parts.Thing, which sparkify needs to read why" in reported
 
 
 def _now(shard: str, pool: str) -> None:
@@ -347,7 +347,7 @@ def _now(shard: str, pool: str) -> None:
         ([], holds("RUN_FAILURE"), "it lacks RUN_FAILURE"),
     ],
 )
-def test_a_name_that_changed_is_told_in_a_sentence(
+def test_a_name_that_changed_is_reported_in_a_sentence(
     changed: object, use: Callable[[Any], object], said: str, imagined: ModuleType
 ) -> None:
     imagined.__dict__["Thing"] = changed

@@ -100,11 +100,11 @@ def test_a_run_over_days_compares_what_it_published_and_rolls_nothing_back(
     assert not found.passed
     assert found.severity is dg.AssetCheckSeverity.ERROR
     assert found.description == "Not as expected: 1 missing, 1 different."
-    told = {name: value.value for name, value in found.metadata.items()}
-    assert (told["rows_expected"], told["rows_found"]) == (3, 2)
-    assert (told["missing"], told["unexpected"], told["different"]) == (1, 0, 1)
-    assert told["offending_rows"] == 2, "which alerts tell"
-    assert "•••" in str(told["difference"])
+    reported = {name: value.value for name, value in found.metadata.items()}
+    assert (reported["rows_expected"], reported["rows_found"]) == (3, 2)
+    assert (reported["missing"], reported["unexpected"], reported["different"]) == (1, 0, 1)
+    assert reported["offending_rows"] == 2, "which alerts tell"
+    assert "•••" in str(reported["difference"])
     assert not [name for name in ("Eve", "Ada", "Bob") if name in str(found)], "names are personal"
     assert not [name for name in ("Eve", "Ada", "Bob") if name in str(failed)]
     assert found.target_materialization_data is not None
@@ -157,7 +157,7 @@ def test_a_warehouse_that_is_not_there_is_one_message(checked: Checked) -> None:
     assert "there is no warehouse yet" in str(error.description)
 
 
-def test_a_configured_folder_that_is_missing_is_told_at_once(
+def test_a_configured_folder_that_is_missing_is_reported_at_once(
     small_settings: Settings, tmp_path: Path
 ) -> None:
     settings = replace(small_settings, analytics=AnalyticsSettings(tmp_path / "nowhere"))

@@ -223,10 +223,10 @@ def test_what_can_be_plotted_over_time_is_a_number(resumed: SmallRun) -> None:
     runs.materialize(resumed.platform, resumed.instance, days=THREE_DAYS)
     numbers = (dg.IntMetadataValue, dg.FloatMetadataValue)
     for table, counts in (("staging_songs", [3, 2]), ("songs", [3, 2]), ("users", [2, 2])):
-        told = materializations(resumed.instance, table)
-        assert [m.metadata["dagster/row_count"].value for m in told] == counts
+        reported = materializations(resumed.instance, table)
+        assert [m.metadata["dagster/row_count"].value for m in reported] == counts
         for key in ("dagster/row_count", "rows_added", "rows_removed", "seconds"):
-            assert all(isinstance(m.metadata[key], numbers) for m in told)
+            assert all(isinstance(m.metadata[key], numbers) for m in reported)
 
 
 def test_a_day_lists_its_own_files(finished: SmallRun) -> None:

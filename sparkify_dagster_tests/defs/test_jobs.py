@@ -105,9 +105,9 @@ def test_a_job_materializes_what_it_selects_for_the_days_of_the_run(
     assert done.success
     made = [event.materialization for event in done.get_asset_materialization_events()]
     assert {found.asset_key.to_user_string() for found in made} == SELECTED[name]
-    told = {found.partition for found in made if found.partition}
+    reported = {found.partition for found in made if found.partition}
     expected = {partition} if partition else {day.isoformat() for day in THREE_DAYS.days()}
-    assert told == (expected if name in DAILY else set())
+    assert reported == (expected if name in DAILY else set())
 
 
 @pytest.mark.slow

@@ -123,14 +123,14 @@ def test_questions_that_fail_keep_only_those_that_read_them_from_being_made(
         assert run.platform.query("SELECT * FROM plays_per_level").empty
 
 
-def test_each_question_that_failed_is_told_by_its_name(failed: KeptRun, tmp_path: Path) -> None:
+def test_each_question_that_failed_is_reported_by_its_name(failed: KeptRun, tmp_path: Path) -> None:
     with failed.copied(tmp_path) as copy:
         run = copy.instance.get_run_by_id(copy.done.run_id)
         assert run is not None
         reader = Reader(copy.instance, Links("http://ui"), failed.catalogue, hide=str)
-        told = {failure.subject: failure.reason for failure in reader.failed_run(run)}
-        assert told.keys() == FAILING.keys()
-        for subject, reason in told.items():
+        reported = {failure.subject: failure.reason for failure in reader.failed_run(run)}
+        assert reported.keys() == FAILING.keys()
+        for subject, reason in reported.items():
             assert reason == str(failed.done.failures[subject])
         assert reader.failed_checks(run, warnings=True) == []
 

@@ -27,7 +27,7 @@ def test_a_loaded_project_is_healthy(loaded_once: Project) -> None:
     done = findings(loaded_once)
     assert (done.status, done.err) == (0, "")
     assert "! " not in done.out
-    for told in (
+    for reported in (
         "✓ packages: ",
         f"✓ configuration: {loaded_once.folder}/dwh.cfg is valid",
         f"✓ DAGSTER_HOME: {loaded_once.folder}/.dagster",
@@ -37,7 +37,7 @@ def test_a_loaded_project_is_healthy(loaded_once: Project) -> None:
         "✓ tables: up to date with the lake",
         "✓ disk: ",
     ):
-        assert told in done.out
+        assert reported in done.out
 
 
 def test_before_the_first_run_nothing_is_wrong(project: Project) -> None:
@@ -89,12 +89,12 @@ def test_alerts_that_could_not_be_sent_are_warnings_without_their_urls(project: 
     done = findings(project, SPARKIFY_ALERTS_NOTIFY=urls)
     assert done.status == 0
     assert "✓ alerts: can be sent by log and json://" in done.out
-    for told in (
+    for reported in (
         "! alerts: A pager:// URL of [ALERTS] NOTIFY is of no service that apprise knows",
         "! alerts: A slack:// URL of [ALERTS] NOTIFY cannot be used",
         "! alerts: [ALERTS] NOTIFY = webhook, and WEBHOOK_URL is not set",
     ):
-        assert told in done.out
+        assert reported in done.out
     assert SERVICE_TOKEN not in done.out + done.err
 
 

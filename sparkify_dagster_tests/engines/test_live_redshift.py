@@ -141,14 +141,14 @@ def test_a_lake_gives_the_rows_that_duckdb_gives_also_after_a_change(
         lake.put("song_data/A/1.json", json.dumps(song(song_id="S1", title="Other")).encode())
 
 
-def test_copy_tells_the_lines_that_it_passed_over(live: Platform, lake: LiveLake) -> None:
+def test_copy_reports_the_lines_that_it_passed_over(live: Platform, lake: LiveLake) -> None:
     content = lines([event(itemInSession=n) for n in range(500)])
     lake.put("log_data/2018-11-01.json", b'{"page": "Home"}\n' + content + b"[not JSON\n")
     report = live.load("staging_events", days=None, reload=False, run_id="live")
     assert (report.rows_added, report.rejects) == (500, 2)
-    told = rows_of(live, "SELECT line, reason FROM load_rejects ORDER BY line")
-    assert [line for line, _ in told] == [1, 502]
-    assert all(reason for _, reason in told)
+    reported = rows_of(live, "SELECT line, reason FROM load_rejects ORDER BY line")
+    assert [line for line, _ in reported] == [1, 502]
+    assert all(reason for _, reason in reported)
 
 
 class UndoneError(Exception):

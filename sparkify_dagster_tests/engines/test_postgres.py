@@ -97,15 +97,15 @@ def test_a_connection_lost_in_mid_transaction_is_followed_by_the_whole_transacti
     harmed = failing_once(
         server_platform, monkeypatch, lambda _: run_sql(postgres_database, END_OTHERS), at
     )
-    told: list[str] = []
+    reported: list[str] = []
     report = server_platform.load(
-        "staging_events", days=None, reload=False, run_id="r", notify=told.append
+        "staging_events", days=None, reload=False, run_id="r", notify=reported.append
     )
     assert len(harmed) == 1
     assert report.rows_total == 12_000
-    assert len(told) == 1
-    assert ": the transaction was lost: " in told[0]
-    assert "Nothing was changed. Trying again (2 of 5)" in told[0]
+    assert len(reported) == 1
+    assert ": the transaction was lost: " in reported[0]
+    assert "Nothing was changed. Trying again (2 of 5)" in reported[0]
     assert rows_of(server_platform, "SELECT rows FROM load_files") == [(12_000,)]
 
 
@@ -131,9 +131,11 @@ def test_a_transaction_that_was_committed_before_its_answer_was_lost_is_not_done
                 raise TransientError("the answer was lost.") from error
 
     monkeypatch.setattr(server_platform.warehouse, "_commit", lost_answer)
-    told: list[str] = []
-    server_platform.load("staging_events", days=None, reload=False, run_id="r", notify=told.append)
-    assert told == ["the answer was lost. Trying again (2 of 5)."]
+    reported: list[str] = []
+    server_platform.load(
+        "staging_events", days=None, reload=False, run_id="r", notify=reported.append
+    )
+    assert reported == ["the answer was lost. Trying again (2 of 5)."]
     assert rows_of(server_platform, "SELECT COUNT(*) FROM staging_events") == [(1,)]
     assert rows_of(server_platform, "SELECT COUNT(*) FROM load_files") == [(1,)]
 
@@ -150,10 +152,12 @@ def test_a_serialization_failure_is_followed_by_the_whole_transaction_again(
     harmed = failing_once(
         server_platform, monkeypatch, lambda s: s.rows(conflict), "DELETE FROM loading"
     )
-    told: list[str] = []
-    server_platform.load("staging_events", days=None, reload=False, run_id="r", notify=told.append)
-    assert (len(harmed), len(told)) == (1, 1)
-    assert "in conflict" in told[0]
+    reported: list[str] = []
+    server_platform.load(
+        "staging_events", days=None, reload=False, run_id="r", notify=reported.append
+    )
+    assert (len(harmed), len(reported)) == (1, 1)
+    assert "in conflict" in reported[0]
     assert rows_of(server_platform, "SELECT COUNT(*) FROM staging_events") == [(1,)]
 
 
@@ -179,14 +183,14 @@ def test_writers_take_turns_and_a_reader_does_not_wait(
     with server_platform.warehouse.write(silent, "the-first-run") as session:
         session.execute("DELETE FROM songplays")
         assert rows_of(server_platform, "SELECT COUNT(*) FROM songplays") == [(1,)]
-        told: list[str] = []
+        reported: list[str] = []
         with (
             pytest.raises(WarehouseBusyError, match=r"the-first-run .*has been writing for 1 sec"),
-            impatient.warehouse.write(told.append),
+            impatient.warehouse.write(reported.append),
         ):
             pytest.fail("two writers at once")
-    assert len(told) == 1
-    assert told[0].startswith("waiting for sparkify the-first-run (process ")
+    assert len(reported) == 1
+    assert reported[0].startswith("waiting for sparkify the-first-run (process ")
     with impatient.warehouse.write(silent):
         pass  # its turn comes as soon as the other is done
 
@@ -251,7 +255,7 @@ def test_before_the_first_run_there_is_no_warehouse(server_platform: Platform) -
         pytest.fail("nothing can be read")
 
 
-def test_a_wrong_password_is_told_without_the_password(
+def test_a_wrong_password_is_reported_without_the_password(
     postgres_database: Database, tmp_path: Path, folder_lake: FolderLake
 ) -> None:
     secret = "planted-pw-1234"
@@ -346,7 +350,7 @@ def test_a_few_rows_of_a_large_result_are_all_that_is_fetched(
         assert session.fetch("SELECT CAST('Infinity' AS NUMERIC)") == ((float("inf"),),)
 
 
-def test_a_run_on_a_replica_is_told_to_use_the_primary_server(
+def test_a_run_on_a_replica_gets_a_message_to_use_the_primary_server(
     server_platform: Platform, folder_lake: FolderLake, postgres_database: Database
 ) -> None:
     bring_up_to_date(server_platform)

@@ -116,16 +116,16 @@ def test_a_connection_lost_anywhere_loses_and_doubles_nothing(
 ) -> None:  # fmt: skip
     at, nth, when = trouble
     fault = standin.drop_connection(at, nth, after=when == "after")
-    told: list[str] = []
+    reported: list[str] = []
     for table in on_redshift.catalogue.sources:
-        on_redshift.load(table, days=None, reload=False, run_id="r", notify=told.append)
+        on_redshift.load(table, days=None, reload=False, run_id="r", notify=reported.append)
     assert fault.done.is_set()
-    assert len(told) == 1
-    assert "the transaction was lost" in told[0]
-    assert "Trying again (2 of 5)" in told[0]
+    assert len(reported) == 1
+    assert "the transaction was lost" in reported[0]
+    assert "Trying again (2 of 5)" in reported[0]
     # Whoever lost the answer to a COMMIT does not know.
-    assert ("It may have been committed" in told[0]) == (at == "^COMMIT")
-    assert ("Nothing was changed" in told[0]) == (at != "^COMMIT")
+    assert ("It may have been committed" in reported[0]) == (at == "^COMMIT")
+    assert ("Nothing was changed" in reported[0]) == (at != "^COMMIT")
     bring_up_to_date(on_redshift)
     assert_equals_duckdb(on_redshift, s3_endpoint, lake, tmp_path)
     assert rows_of(on_redshift, "SELECT COUNT(*), SUM(rows) FROM load_files") == [(4, 7)]
@@ -144,16 +144,18 @@ def test_error_1023_is_followed_by_the_whole_transaction_again(
     assert_equals_duckdb(on_redshift, s3_endpoint, lake, tmp_path)
 
 
-def test_a_conflict_that_does_not_end_is_told_in_the_end(
+def test_a_conflict_that_does_not_end_is_reported_in_the_end(
     on_redshift: Platform, standin: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sparkify_dagster.engines.server.warehouse._FIRST_PAUSE", 0.01)
     for _ in range(5):
         standin.fail_with_1023("COPY landing")
-    told: list[str] = []
+    reported: list[str] = []
     with pytest.raises(WarehouseError, match=r"1023.*Nothing was changed"):
-        on_redshift.load("staging_events", days=None, reload=False, run_id="r", notify=told.append)
-    assert len(told) == 4
+        on_redshift.load(
+            "staging_events", days=None, reload=False, run_id="r", notify=reported.append
+        )
+    assert len(reported) == 4
 
 
 @pytest.mark.slow
@@ -169,19 +171,19 @@ def test_two_runs_at_once_take_turns(
     assert rows_of(on_redshift, "SELECT COUNT(*) FROM load_files") == [(4,)]
 
 
-def test_who_waits_for_too_long_is_told_so(
+def test_who_waits_for_too_long_gets_an_error(
     on_redshift: Platform, standin: StandIn, s3_endpoint: S3Endpoint, lake: FolderLake,
     tmp_path: Path,
 ) -> None:  # fmt: skip
     load_all(on_redshift)
     impatient = platform_on(standin, s3_endpoint, lake, tmp_path, CLUSTER_LOCK_TIMEOUT=1)
-    told: list[str] = []
+    reported: list[str] = []
     with (
         on_redshift.warehouse.write(print),
         pytest.raises(WarehouseBusyError, match="has been writing for 1 seconds"),
     ):
-        impatient.load("staging_songs", days=None, reload=False, run_id="r", notify=told.append)
-    assert [line.partition(", ")[0] for line in told] == ["waiting for another run"]
+        impatient.load("staging_songs", days=None, reload=False, run_id="r", notify=reported.append)
+    assert [line.partition(", ")[0] for line in reported] == ["waiting for another run"]
 
 
 def test_many_log_files_are_compacted_rather_than_copied_one_by_one(
@@ -228,11 +230,11 @@ def test_lines_that_copy_passes_over_count_against_the_limit_of_their_day(
     lake.put("log_data", "2018-11-02.json", content * 5 + b'{"page": "Home"}\n' * 2)
     report = on_redshift.load("staging_events", days=None, reload=False, run_id="r")
     assert (report.rows_added, report.rejects) == (250, 2)
-    (told,) = (o for o in report.outcomes if o.check.name == "no_rejects")
-    assert not told.passed
+    (reported,) = (o for o in report.outcomes if o.check.name == "no_rejects")
+    assert not reported.passed
 
 
-def test_copy_that_tells_of_fewer_lines_than_it_passed_over_changes_nothing(
+def test_copy_that_reports_fewer_lines_than_it_passed_over_changes_nothing(
     on_redshift: Platform, lake: FolderLake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever may not read the system's view must not lose lines."""
@@ -313,13 +315,15 @@ def test_the_lakes_own_jsonpaths_are_used(
     assert_equals_duckdb(platform, s3_endpoint, lake, tmp_path)
 
 
-def test_a_role_that_may_not_read_the_lake_is_told(on_redshift: Platform, standin: StandIn) -> None:
+def test_a_role_that_may_not_read_the_lake_is_reported(
+    on_redshift: Platform, standin: StandIn
+) -> None:
     standin.use_access(replace(standin.copying.access, roles={"default": ()}))
     with pytest.raises(SparkifyError, match=r"(?i)access ?denied|not authorized|permission"):
         on_redshift.load("staging_events", days=None, reload=False, run_id="r")
 
 
-def test_scratch_that_cannot_be_written_is_told(
+def test_scratch_that_cannot_be_written_is_reported(
     standin: StandIn, s3_endpoint: S3Endpoint, lake: FolderLake, tmp_path: Path
 ) -> None:
     nowhere = {"S3_SCRATCH": "s3://no-such-bucket/work"}
@@ -401,8 +405,8 @@ def test_rejects_of_a_file_with_a_long_key_are_found(
     report = on_redshift.load("staging_events", days=None, reload=False, run_id="r")
     assert report.rejects == 2
     found = rows_of(on_redshift, "SELECT key, line, reason FROM load_rejects ORDER BY key")
-    told = [(str(key)[-6:], line, str(reason).partition(":")[0]) for key, line, reason in found]
-    assert told == [("a.json", 1, "status"), ("b.json", 1, "page")]
+    reported = [(str(key)[-6:], line, str(reason).partition(":")[0]) for key, line, reason in found]
+    assert reported == [("a.json", 1, "status"), ("b.json", 1, "page")]
 
 
 def test_rejects_are_found_in_any_time_zone_of_the_user(
@@ -460,7 +464,7 @@ def test_scratch_is_empty_as_soon_as_a_load_has_failed(
     assert left_in_scratch(s3_endpoint) == [], f"while {caught.type} is still at hand"
 
 
-def test_jsonpaths_that_are_not_there_are_told(
+def test_jsonpaths_that_are_not_there_are_reported(
     standin: StandIn, s3_endpoint: S3Endpoint, lake: FolderLake, tmp_path: Path
 ) -> None:
     place = tmp_path / "gone.json"

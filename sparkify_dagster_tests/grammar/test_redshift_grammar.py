@@ -137,7 +137,7 @@ def test_what_the_platform_composes_is_redshift_sql(
     assert problems_of_session(shared) == []
 
 
-def test_what_roles_and_connections_are_told_is_redshift_sql(tmp_path: Path) -> None:
+def test_what_is_sent_for_roles_and_connections_is_redshift_sql(tmp_path: Path) -> None:
     (tmp_path / "dwh.cfg").write_text(
         "[WAREHOUSE]\nENGINE = redshift\n[CLUSTER]\nHOST = h\nDB_NAME = dev\nDB_USER = u\n"
         "[IAM_ROLE]\nARN = default\n[S3]\nLOG_DATA = s3://b/log\nSONG_DATA = s3://b/song\n"

@@ -431,7 +431,7 @@ def test_a_bucket_that_does_not_exist_is_named(
         ("AWS_SECRET_ACCESS_KEY", "secret key does not fit"),
     ],
 )
-def test_wrong_credentials_are_told_without_showing_them(
+def test_wrong_credentials_are_reported_without_showing_them(
     s3_endpoint: S3Endpoint, aws_environment: Env, name: str, message: str
 ) -> None:
     aws_environment.setenv(name, "SOMETHINGWRONG")
@@ -440,7 +440,7 @@ def test_wrong_credentials_are_told_without_showing_them(
     says_nothing_secret(caught.value)
 
 
-def test_no_credentials_at_all_is_told_with_what_to_set(
+def test_no_credentials_at_all_is_reported_with_what_to_set(
     aws_environment: Env,
 ) -> None:
     aws_environment.delenv("AWS_ACCESS_KEY_ID")
@@ -449,7 +449,7 @@ def test_no_credentials_at_all_is_told_with_what_to_set(
         S3Lake("s3://bucket/log_data", region=REGION, endpoint_url="http://127.0.0.1:1").list()
 
 
-def test_a_profile_that_does_not_exist_is_told(aws_environment: Env) -> None:
+def test_a_profile_that_does_not_exist_is_reported(aws_environment: Env) -> None:
     aws_environment.setenv("AWS_PROFILE", "nobody")
     with pytest.raises(LakeError, match=r"no usable AWS credentials \(ProfileNotFound\)"):
         S3Lake("s3://bucket/log_data", region=REGION, endpoint_url="http://127.0.0.1:1").list()
@@ -463,7 +463,7 @@ def test_a_profile_that_does_not_exist_is_told(aws_environment: Env) -> None:
         ("http://user:hidden@127.0.0.1:1", "http://127.0.0.1:1 cannot be reached"),
     ],
 )
-def test_an_endpoint_that_is_not_there_is_told(
+def test_an_endpoint_that_is_not_there_is_reported(
     aws_environment: Env, endpoint: str, message: str
 ) -> None:
     lake = S3Lake("s3://b/x", region=REGION, endpoint_url=endpoint, patience=IMPATIENT)
@@ -534,7 +534,7 @@ def test_a_server_error_is_tried_again(fake_s3: FakeS3, status: int) -> None:
     assert len(fake_s3.requests) == 5
 
 
-def test_a_server_that_only_fails_is_told_with_the_tries(fake_s3: FakeS3) -> None:
+def test_a_server_that_only_fails_is_reported_with_the_tries(fake_s3: FakeS3) -> None:
     fake_s3.list_faults.extend([fails(503, "SlowDown")] * 9)
     with pytest.raises(LakeError, match=r"answered 503 SlowDown \(3 tries\); run again later"):
         faulty(fake_s3).list()
@@ -547,7 +547,7 @@ def test_an_answer_that_does_not_come_is_asked_for_again(fake_s3: FakeS3) -> Non
     assert contents(faulty(fake_s3)) == {"a.json": b"data"}
 
 
-def test_a_server_that_never_answers_is_told(fake_s3: FakeS3) -> None:
+def test_a_server_that_never_answers_is_reported(fake_s3: FakeS3) -> None:
     fake_s3.list_faults.extend([stalls(1)] * 9)
     with pytest.raises(LakeError, match=r"did not answer in time \(3 tries\)"):
         faulty(fake_s3).list()

@@ -174,15 +174,15 @@ def test_a_name_cannot_turn_the_figures_behind_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("share", "told"),
+    ("share", "reported"),
     [
         (0, "0 %"), (1, "100 %"), (1 / 3, "33 %"), (1 / 50, "2.0 %"), (1 / 500, "0.20 %"),
         (1e-12, "under 0.01 %"), (0.997, "99.7 %"), (0.999999, "over 99.9 %"),
         (sum([0.1] * 10), "100 %"), (-0.25, "-25 %"), (1.5, "150 %"),
     ],
 )  # fmt: skip
-def test_a_share_never_claims_all_or_nothing_wrongly(share: float, told: str) -> None:
-    assert words.percent(share) == told
+def test_a_share_never_claims_all_or_nothing_wrongly(share: float, reported: str) -> None:
+    assert words.percent(share) == reported
 
 
 def test_text_of_the_lake_stays_text() -> None:

@@ -109,7 +109,7 @@ def test_a_mail_goes_over_tls_with_a_login(
 
 
 @pytest.mark.parametrize("tls", ["starttls", "tls"])
-def test_a_server_that_nobody_vouches_for_is_told_nothing(
+def test_a_server_that_nobody_vouches_for_gets_nothing(
     mail_server: MakeMailServer, tls: str
 ) -> None:
     server = mail_server(tls=tls)
@@ -117,13 +117,13 @@ def test_a_server_that_nobody_vouches_for_is_told_nothing(
     assert server.messages == []
 
 
-def test_a_server_without_starttls_is_told_nothing(mail_server: MakeMailServer) -> None:
+def test_a_server_without_starttls_gets_nothing(mail_server: MakeMailServer) -> None:
     server = mail_server()
     assert "STARTTLS" in problem_of(EmailNotifier(mail(server, "starttls")))
     assert server.messages == []
 
 
-def test_a_wrong_password_is_told_without_it(
+def test_a_wrong_password_is_reported_without_it(
     mail_server: MakeMailServer, certificate: Path
 ) -> None:
     server = mail_server(tls="starttls", login=True)
@@ -132,12 +132,12 @@ def test_a_wrong_password_is_told_without_it(
     assert "refuses the login of SMTP_USER (code 535)" in problem
 
 
-def test_a_missing_password_is_told_with_where_it_belongs(mail_server: MakeMailServer) -> None:
+def test_a_missing_password_is_reported_with_where_it_belongs(mail_server: MakeMailServer) -> None:
     settings = mail(mail_server(tls="starttls"), "starttls", SMTP_USER="bob")
     assert "SPARKIFY_ALERTS_SMTP_PASSWORD" in problem_of(EmailNotifier(settings))
 
 
-def test_a_password_that_smtp_cannot_send_is_told_without_it(
+def test_a_password_that_smtp_cannot_send_is_reported_without_it(
     mail_server: MakeMailServer, certificate: Path
 ) -> None:
     server = mail_server(tls="starttls", login=True)
@@ -152,7 +152,7 @@ def test_a_server_that_refuses_the_message_is_quoted(mail_server: MakeMailServer
     assert f"port {server.port}, refuses the message (552: the mailbox is full)." in problem
 
 
-def test_an_unknown_recipient_is_told_and_the_others_get_it_once(
+def test_an_unknown_recipient_is_reported_and_the_others_get_it_once(
     mail_server: MakeMailServer,
 ) -> None:
     server = mail_server()
@@ -216,7 +216,7 @@ def test_a_webhook_over_tls_is_verified(tls_web_server: WebServer, certificate: 
     assert len(tls_web_server.posts) == 1
 
 
-def test_a_webhook_that_does_not_accept_is_told_by_its_status(web_server: WebServer) -> None:
+def test_a_webhook_that_does_not_accept_is_reported_by_its_status(web_server: WebServer) -> None:
     web_server.status = 503
     assert problem_of(hook(web_server)) == "The webhook answers with status 503."
 
@@ -228,12 +228,12 @@ def test_a_webhook_is_not_followed_elsewhere(web_server: WebServer, status: int)
     assert len(web_server.paths) == 1
 
 
-def test_a_webhook_that_is_not_there_is_told_without_its_address() -> None:
+def test_a_webhook_that_is_not_there_is_reported_without_its_address() -> None:
     problem = problem_of(hook(WebServer(f"http://127.0.0.1:{free_port()}")))
     assert problem == "The webhook cannot be reached: Connection refused."
 
 
-def test_a_missing_address_is_told_with_where_it_belongs() -> None:
+def test_a_missing_address_is_reported_with_where_it_belongs() -> None:
     assert "SPARKIFY_ALERTS_WEBHOOK_URL" in problem_of(WebhookNotifier(alerts()))
 
 

@@ -92,7 +92,7 @@ def running() -> Iterator[Running]:
         process.communicate()
 
 
-def helper_told(process: "subprocess.Popen[str]") -> int:
+def helper_reported(process: "subprocess.Popen[str]") -> int:
     assert process.stdout is not None
     return int(process.stdout.readline())
 
@@ -165,7 +165,7 @@ def test_it_inherits_no_secret(helped: Painter, monkeypatch: pytest.MonkeyPatch)
 )
 def test_it_ends_with_its_process_however_that_ends(running: Running, end: str) -> None:
     process = running(end)
-    pid = helper_told(process)
+    pid = helper_reported(process)
     _, complaints = process.communicate(timeout=20)  # it keeps nothing from ending
     assert soon(lambda: not is_there(pid))
     assert complaints == "" or "ZeroDivisionError" in complaints
@@ -177,7 +177,7 @@ def test_an_interruption_at_the_terminal_is_not_for_it(running: Running) -> None
         "try:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    painter.paint(spec)\n"
         "    print(painter._process.pid)"
     )
-    pid = helper_told(process)
+    pid = helper_reported(process)
     time.sleep(0.2)
     os.killpg(process.pid, signal.SIGINT)  # as the terminal does: the whole group in front
     out, complaints = process.communicate(timeout=20)
@@ -215,7 +215,7 @@ def test_a_forked_child_has_a_helper_of_its_own(running: Running) -> None:
         "assert painter.paint(spec).startswith('<svg')\n"
         "assert painter._process is parents and childs != parents.pid\n"
     )
-    helper_told(process)
+    helper_reported(process)
     _, complaints = process.communicate(timeout=30)
     assert (process.returncode, complaints) == (0, "")
 
@@ -225,8 +225,8 @@ def test_a_forked_child_that_stays_keeps_no_helper_of_a_parent_that_died(running
         "child = os.fork()\nif not child:\n    time.sleep(60)\n"
         "print(child, flush=True)\nos.kill(os.getpid(), 9)"
     )
-    pid = helper_told(process)
-    child = helper_told(process)
+    pid = helper_reported(process)
+    child = helper_reported(process)
     assert soon(lambda: not is_there(pid))
     assert is_there(child)
 

@@ -80,15 +80,15 @@ def lines_of(picture: Picture) -> set[str]:
         e.get("d", "") for e in root.iter() if e.tag.endswith("}path") and "C" in e.get("d", "")
     ]
     rings = len([e for e in root.iter() if e.tag.endswith("}circle")])
-    told, optional = set(), 0
+    reported, optional = set(), 0
     for line in lines:
         ((x, y, end_y, end_x),) = re.findall(r"^M([\d.]+) ([\d.]+)H.* ([\d.]+)H([\d.]+)M", line)
         may_be_none = line.count("v10") == 1
         optional += may_be_none
-        told.add(f"{at(x, y)} >{'o' * may_be_none} {at(end_x, end_y)}")
-    assert len(told) == len(lines)
+        reported.add(f"{at(x, y)} >{'o' * may_be_none} {at(end_x, end_y)}")
+    assert len(reported) == len(lines)
     assert rings == len(lines) + optional
-    return told
+    return reported
 
 
 def test_the_star_is_drawn_with_every_table_column_and_reference(catalogue: Catalogue) -> None:

@@ -63,15 +63,15 @@ def here(tmp_path: Path, folder_lake: FolderLake) -> Platform:
 
 
 @pytest.fixture
-def told(here: Platform, folder_lake: FolderLake) -> Facts:
+def facts(here: Platform, folder_lake: FolderLake) -> Facts:
     return load(here, folder_lake)
 
 
 @pytest.mark.slow
 @pytest.mark.every_engine
 def test_it_says_the_same_on_every_engine(platform: Platform, folder_lake: FolderLake) -> None:
-    told = load(platform, folder_lake)
-    figures = [(figure.name, figure.value, figure.note) for figure in told.headline]
+    facts = load(platform, folder_lake)
+    figures = [(figure.name, figure.value, figure.note) for figure in facts.headline]
     assert figures == [
         ("plays", "3", "2018-11-01 to 2018-11-03"),
         ("days", "2", "1.5 plays a day"),
@@ -80,25 +80,25 @@ def test_it_says_the_same_on_every_engine(platform: Platform, folder_lake: Folde
         ("paid plays", "33 %", "1 of all plays"),
         ("known songs", "33 %", "of the plays are of the catalogue's 1 songs"),
     ]
-    logs, songs = told.sources
+    logs, songs = facts.sources
     assert (logs.source, logs.files, logs.rows, logs.rejects) == ("log_data", 2, 403, 1)
     assert (logs.newest_day, logs.missing) == (THIRD, (date(2018, 11, 2),))
     assert (songs.source, songs.files, songs.rows, songs.missing) == ("song_data", 1, 1, ())
-    (reject,) = told.rejects
+    (reject,) = facts.rejects
     assert (reject.file, reject.lines, reject.first_line) == (
         "2018/11/2018-11-03-events.json", 1, 203,
     )  # fmt: skip
-    assert told.location == platform.warehouse.location
-    assert told.behind == ()
-    broken = {check.name: check.offending for check in told.checks if check.offending}
+    assert facts.location == platform.warehouse.location
+    assert facts.behind == ()
+    broken = {check.name: check.offending for check in facts.checks if check.offending}
     assert broken["no_rejects"] == 1
-    assert {question.table for question in told.questions} == {
+    assert {question.table for question in facts.questions} == {
         "plays_per_level", "songplays_per_day",
     }  # fmt: skip
-    days = next(q for q in told.questions if q.table == "songplays_per_day")
+    days = next(q for q in facts.questions if q.table == "songplays_per_day")
     assert [row[:2] for row in days.rows.rows] == [(THIRD, 2), (FIRST, 1)]
 
-    content = page(told, platform.catalogue.tables)
+    content = page(facts, platform.catalogue.tables)
     for word in (
         "2018-11-02", "2018/11/2018-11-03-events.json", reject.reason, "no_rejects", "33 %",
         "1 line of 1 file could not be loaded", "How much is listened to for free",
@@ -158,8 +158,8 @@ def test_it_loads_nothing_runs_nothing_and_keeps_text_as_text(
     assert content.count(words.NOTHING) == len(found.questions) - len(drawn)
 
 
-def test_every_table_has_a_caption_and_titles(here: Platform, told: Facts) -> None:
-    content = page(told, here.catalogue.tables)
+def test_every_table_has_a_caption_and_titles(here: Platform, facts: Facts) -> None:
+    content = page(facts, here.catalogue.tables)
     seen = Reader(content)
     assert seen.tags.count("table") == seen.tags.count("caption") == seen.tags.count("thead") > 4
     assert content.count('<th scope="col"') == seen.tags.count("th")
@@ -172,7 +172,7 @@ def test_the_questions_that_come_first_are_questions_that_there_are() -> None:
 
 
 def test_a_long_table_shows_its_newest_rows(
-    here: Platform, told: Facts, monkeypatch: pytest.MonkeyPatch
+    here: Platform, facts: Facts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(facts_module, "ALL_ROWS", 1)
     monkeypatch.setattr(facts_module, "FIRST_ROWS", 1)
@@ -184,15 +184,15 @@ def test_a_long_table_shows_its_newest_rows(
     assert "The checks were not run for this report." in content
 
 
-def test_of_one_day_the_day_is_told_once(here: Platform, folder_lake: FolderLake) -> None:
+def test_of_one_day_the_day_is_reported_once(here: Platform, folder_lake: FolderLake) -> None:
     folder_lake.put_events(FIRST, *(event(FIRST, itemInSession=n) for n in range(3)))
     bring_up_to_date(here)
-    told = read_facts(here, checks=())
-    assert [(f.value, f.note) for f in told.headline[:3]] == [
+    facts = read_facts(here, checks=())
+    assert [(f.value, f.note) for f in facts.headline[:3]] == [
         ("3", "2018-11-01"), ("1", "3 plays a day"), ("1", "3 plays each"),
     ]  # fmt: skip
     assert "<title>Sparkify: what people listen to, 2018-11-01</title>" in page(
-        told, here.catalogue.tables
+        facts, here.catalogue.tables
     )
 
 
@@ -201,17 +201,17 @@ def test_a_lake_without_a_play_is_a_page_without_charts(
 ) -> None:
     folder_lake.put_events(FIRST, event(FIRST, page="Home"))
     bring_up_to_date(here)
-    told = read_facts(here)
-    assert [(f.name, f.value) for f in told.headline] == [
+    facts = read_facts(here)
+    assert [(f.name, f.value) for f in facts.headline] == [
         ("plays", "0"), ("days", "0"), ("listeners", "0"),
     ]  # fmt: skip
-    content = page(told, here.catalogue.tables)
+    content = page(facts, here.catalogue.tables)
     assert "<svg" not in content
-    assert content.count(words.NOTHING) == len(told.questions) == 2
+    assert content.count(words.NOTHING) == len(facts.questions) == 2
 
 
 def test_expected_results_are_among_its_checks_without_the_rows_that_differ(
-    here: Platform, told: Facts, tmp_path: Path
+    here: Platform, facts: Facts, tmp_path: Path
 ) -> None:
     folder = tmp_path / "expected"
     folder.mkdir()
@@ -221,8 +221,8 @@ def test_expected_results_are_among_its_checks_without_the_rows_that_differ(
     )
     analytics = replace(here.settings.analytics, expected=folder)
     compared = open_platform(replace(here.settings, analytics=analytics), here.catalogue)
-    ran = [check for check in told.checks if check.name != EXPECTED_RESULTS]
-    assert ran == list(told.checks)
+    ran = [check for check in facts.checks if check.name != EXPECTED_RESULTS]
+    assert ran == list(facts.checks)
     for again in (read_facts(compared), read_facts(compared, checks=ran)):
         lines = {c.table: c for c in again.checks if c.name == EXPECTED_RESULTS}
         assert {table: c.offending for table, c in lines.items()} == {
@@ -243,7 +243,7 @@ def test_before_anything_is_loaded_there_is_one_clear_message(platform: Platform
 
 
 def test_tables_that_are_behind_are_named(
-    here: Platform, told: Facts, folder_lake: FolderLake
+    here: Platform, facts: Facts, folder_lake: FolderLake
 ) -> None:
     folder_lake.put_events(THIRD, event(THIRD))
     load_all(here)
@@ -254,10 +254,10 @@ def test_tables_that_are_behind_are_named(
 
 
 def test_a_report_that_cannot_be_written_leaves_the_one_before(
-    here: Platform, told: Facts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    here: Platform, facts: Facts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = tmp_path / "new folder" / NAME
-    assert write_report(here, told, place) == place.stat().st_size
+    assert write_report(here, facts, place) == place.stat().st_size
     before = place.read_bytes()
 
     def no_space(*_: object) -> None:
@@ -265,7 +265,7 @@ def test_a_report_that_cannot_be_written_leaves_the_one_before(
 
     monkeypatch.setattr(os, "replace", no_space)
     with pytest.raises(ReportError, match=r"cannot be written to .*: No space left .* with --out"):
-        write_report(here, told, place)
+        write_report(here, facts, place)
     assert [path.name for path in place.parent.iterdir()] == [NAME]
     assert place.read_bytes() == before
 
@@ -301,7 +301,7 @@ def test_the_command_writes_it_beside_the_warehouse_and_says_how_to_open_it(
     assert "checks hold" in place.read_text(encoding="utf-8")
 
 
-def test_the_command_writes_it_where_it_is_told_to_or_says_why_not(loaded: Project) -> None:
+def test_the_command_writes_it_to_the_given_place_or_says_why_not(loaded: Project) -> None:
     done = loaded.sparkify("report", "--out", "here.html", "--no-checks")
     assert done.status == 0, done.err
     assert "The checks were not run" in (loaded.folder / "here.html").read_text(encoding="utf-8")

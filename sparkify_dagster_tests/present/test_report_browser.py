@@ -74,7 +74,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Facts]:
 def low_contrasts(page: Page) -> list[Any]:
     found = page.evaluate(CONTRASTS)
     assert len(found) > 300
-    return [told for told in found if told[0] < 4.5]
+    return [reported for reported in found if reported[0] < 4.5]
 
 
 def test_it_reads_well_in_light_dark_on_a_phone_and_on_paper(

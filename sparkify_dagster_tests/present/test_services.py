@@ -102,7 +102,7 @@ def test_a_mail_can_be_sent_by_its_url(mail_server: MakeMailServer) -> None:
     assert "The lake is gone." in message.get_content()
 
 
-def test_a_login_that_fails_is_told_without_it(mail_server: MakeMailServer) -> None:
+def test_a_login_that_fails_is_reported_without_it(mail_server: MakeMailServer) -> None:
     server: MailServer = mail_server(tls="tls", login=True)
     url = f"mailtos://u:{SERVICE_TOKEN}@127.0.0.1:{server.port}/a@b.org?from=b@b.org&mode=ssl"
     assert problem_of(service(url)).startswith("E-Mail did not take it: Connection error")
@@ -121,7 +121,7 @@ def test_two_sensors_may_send_at_the_same_time(web_server: WebServer) -> None:
 # What goes wrong
 
 
-def test_a_service_that_does_not_accept_is_told_by_its_status(web_server: WebServer) -> None:
+def test_a_service_that_does_not_accept_is_reported_by_its_status(web_server: WebServer) -> None:
     web_server.status = 503
     problem = problem_of(json_service(web_server))
     assert problem.startswith("JSON did not take it: Failed to send")
@@ -136,13 +136,13 @@ def test_a_service_is_not_followed_elsewhere(web_server: WebServer, status: int)
     assert len(web_server.paths) == 1
 
 
-def test_a_service_that_is_not_there_is_told_without_its_address() -> None:
+def test_a_service_that_is_not_there_is_reported_without_its_address() -> None:
     problem = problem_of(json_service(WebServer(f"http://127.0.0.1:{free_port()}")))
     assert "A Connection error occurred" in problem
     assert "127.0.0.1" not in problem
 
 
-def test_a_service_that_nobody_vouches_for_is_told_nothing(tls_web_server: WebServer) -> None:
+def test_a_service_that_nobody_vouches_for_gets_nothing(tls_web_server: WebServer) -> None:
     assert "Connection error" in problem_of(json_service(tls_web_server, "jsons"))
     assert tls_web_server.posts == []
 
@@ -184,7 +184,7 @@ def test_a_defect_of_apprise_is_one_message(monkeypatch: pytest.MonkeyPatch) -> 
         ("slack://", "A slack:// URL of [ALERTS] NOTIFY cannot be used"),
     ],
 )
-def test_a_url_that_cannot_be_used_is_told_by_its_scheme(url: str, said: str) -> None:
+def test_a_url_that_cannot_be_used_is_reported_by_its_scheme(url: str, said: str) -> None:
     with pytest.raises(NotifyError) as caught:
         service(url).check()
     assert str(caught.value).startswith(said)

@@ -141,7 +141,7 @@ def test_no_file_anywhere_says_what_to_do(folder: Path) -> None:
         load_settings(environ={})
 
 
-def test_a_named_file_that_does_not_exist_is_told_with_who_named_it(folder: Path) -> None:
+def test_a_named_file_that_does_not_exist_is_reported_with_who_named_it(folder: Path) -> None:
     with pytest.raises(SettingsError, match=r"gone\.cfg, which SPARKIFY_CONFIG names"):
         load_settings(environ={"SPARKIFY_CONFIG": "gone.cfg"})
     assert "SPARKIFY_CONFIG" not in str(refused(folder / "gone.cfg"))
@@ -277,7 +277,7 @@ def test_a_server_engine_needs_host_database_and_user(folder: Path) -> None:
     assert missing(folder, "redshift") == {"HOST", "DB_NAME", "DB_USER"} | REDSHIFT_ANYWAY
 
 
-def test_a_key_that_is_missing_is_told_with_what_needs_it(folder: Path) -> None:
+def test_a_key_that_is_missing_is_reported_with_what_needs_it(folder: Path) -> None:
     file = write(folder, WAREHOUSE={"ENGINE": "postgres"}, CLUSTER=SERVER)
     assert only_problem(file) == (
         "[CLUSTER] DB_USER is missing or empty: [WAREHOUSE] ENGINE = postgres needs it"
@@ -307,7 +307,7 @@ def test_a_login_by_iam_is_for_one_redshift_warehouse(folder: Path) -> None:
     assert "LOGIN = iam is for redshift" in only_problem(on_postgres)
 
 
-def test_a_wrong_way_to_log_in_is_told_without_guessing_what_it_needs(folder: Path) -> None:
+def test_a_wrong_way_to_log_in_is_reported_without_guessing_what_it_needs(folder: Path) -> None:
     file = write(folder, WAREHOUSE={"ENGINE": "postgres"}, CLUSTER=SERVER | {"LOGIN": "magic"})
     assert only_problem(file).startswith("[CLUSTER] LOGIN = 'magic'")
 
@@ -323,14 +323,14 @@ def test_who_creates_the_server_needs_nothing_that_only_the_server_can_tell(fold
 
 
 @pytest.mark.parametrize("cidr", ["0.0.0.0/0", "0.0.0.0/1", "128.0.0.0/1", "64.0.0.0/7"])
-def test_the_warehouse_opens_to_everybody_only_when_told_so(folder: Path, cidr: str) -> None:
+def test_the_warehouse_opens_to_everybody_only_if_configured(folder: Path, cidr: str) -> None:
     problem = only_problem(write(folder, DWH={"ALLOWED_CIDR": cidr}))
     assert problem.startswith(f"[DWH] ALLOWED_CIDR = {cidr} opens the warehouse to everybody")
     allowed = {"ALLOWED_CIDR": cidr, "ALLOW_ANY_ADDRESS": "yes"}
     assert load_settings(write(folder, DWH=allowed), {}).dwh.allowed_cidr == cidr
 
 
-def test_who_is_told_by_email_needs_addresses_and_a_server(folder: Path) -> None:
+def test_alerts_by_email_need_addresses_and_a_server(folder: Path) -> None:
     alerts = {"NOTIFY": "log, email", "EMAIL_TO": "a@b"}
     assert [
         problem.split(" is ")[0] for problem in refused(write(folder, ALERTS=alerts)).problems
@@ -363,7 +363,7 @@ def test_the_password_of_smtp_belongs_in_the_environment(folder: Path) -> None:
     assert load_settings(write(folder), variable).alerts.smtp_password == SECRET
 
 
-def test_services_that_apprise_knows_are_told_by_urls_between_commas_or_spaces(
+def test_services_that_apprise_knows_are_named_by_urls_between_commas_or_spaces(
     folder: Path,
 ) -> None:
     variable = {"SPARKIFY_ALERTS_NOTIFY": "log, slack://a/b/c JSON://u:p@h/x?to=a%2Cb,webhook"}
@@ -397,7 +397,9 @@ def test_the_url_of_a_service_belongs_in_the_environment(folder: Path, url: str)
         (f"slack://{SECRET}\nx", "has a line break"),
     ],
 )
-def test_of_what_cannot_be_told_only_words_are_shown(folder: Path, value: str, shown: str) -> None:
+def test_of_a_notifier_that_cannot_be_read_only_words_are_shown(
+    folder: Path, value: str, shown: str
+) -> None:
     problem = only_problem(write(folder), {"SPARKIFY_ALERTS_NOTIFY": value})
     assert problem.startswith(f"[ALERTS] NOTIFY {shown}")
     assert SECRET not in problem

@@ -158,7 +158,7 @@ def test_what_cannot_be_simulated_says_what_can(bad: dict[str, Any], message: st
 # --- what it holds --------------------------------------------------------------------------------
 
 
-def test_the_result_tells_what_the_lake_holds_and_progress_ends_at_the_total(
+def test_the_result_says_what_the_lake_holds_and_progress_ends_at_the_total(
     tmp_path: Path,
 ) -> None:
     steps: list[tuple[int, int]] = []

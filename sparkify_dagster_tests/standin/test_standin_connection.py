@@ -45,7 +45,7 @@ def test_an_unknown_database_is_refused(connect: Connect) -> None:
         connect(dbname="other")
 
 
-def test_the_sessions_number_is_the_same_wherever_it_is_told(connect: Connect) -> None:
+def test_the_sessions_number_is_the_same_wherever_it_is_shown(connect: Connect) -> None:
     connection = connect()
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid(), current_database()")

@@ -92,7 +92,7 @@ def test_without_a_transaction_a_statement_outlives_its_connection(
     assert rows(connect_to_table) == 1
 
 
-def test_any_other_error_is_told_as_given(standin: StandIn, connect_to_table: Connect) -> None:
+def test_any_other_error_is_sent_as_given(standin: StandIn, connect_to_table: Connect) -> None:
     standin.fail_with("disk full", "^select", code="53100")
     with pytest.raises(psycopg2.OperationalError, match="disk full"):
         rows(connect_to_table)

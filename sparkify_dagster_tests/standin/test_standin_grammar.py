@@ -287,7 +287,7 @@ def test_a_copy_of_the_documented_grammar_is_accepted(options: str) -> None:
     judge(f"copy s.t from 's3://b/k' iam_role 'arn:aws:iam::123456789012:role/r' {options};")
 
 
-def test_a_refused_statement_tells_where(connect: Connect) -> None:
+def test_the_error_of_a_refused_statement_says_where(connect: Connect) -> None:
     with pytest.raises(psycopg2.errors.SyntaxError, match='syntax error at or near "RETURNING"'):
         connect().cursor().execute("DELETE FROM t WHERE a = 1 RETURNING a")
 

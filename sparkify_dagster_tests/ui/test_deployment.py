@@ -127,9 +127,9 @@ def test_the_documented_services_work_together(
         assert answer["launchRun"]["__typename"] == "UnauthorizedError"
     assert count(postgres_database, "runs") == 2
     logs = (s3_endpoint.root / BUCKET / "dagster").rglob("*.err")
-    told = {path.parent.parent.name: path.read_text() for path in logs}
-    assert told.keys() == {failed.run_id}, "what a run writes to its output is in the bucket"
-    assert "2018-11-03-events.json" in told[failed.run_id]
+    reported = {path.parent.parent.name: path.read_text() for path in logs}
+    assert reported.keys() == {failed.run_id}, "what a run writes to its output is in the bucket"
+    assert "2018-11-03-events.json" in reported[failed.run_id]
 
 
 def _with(ports: dict[str, str], text: str) -> str:

@@ -238,7 +238,7 @@ def test_a_cohort_has_a_row_for_each_week_with_plays(awkward: Platform) -> None:
     ]
 
 
-def test_the_plays_that_the_catalogue_knows_are_told_by_day(awkward: Platform) -> None:
+def test_the_plays_that_the_catalogue_knows_are_reported_by_day(awkward: Platform) -> None:
     found = rows_of(awkward, "SELECT * FROM songplays_per_day ORDER BY log_date")
     assert found[0] == (THU, 4, 3, 0, 0.0)
     assert found[3] == (MON, 17, 3, 1, 1 / 17)

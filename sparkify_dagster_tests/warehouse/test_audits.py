@@ -421,8 +421,8 @@ def test_a_failed_audit_keeps_the_old_rows_and_the_work_for_the_next_run(
     for _ in range(2):
         with pytest.raises(AuditFailedError, match=f"{table}: never_right .*why=wrong") as caught:
             strict.refresh(table)
-        (told,) = (o for o in caught.value.outcomes if not o.passed)
-        assert told.check.name == "never_right"
+        (reported,) = (o for o in caught.value.outcomes if not o.passed)
+        assert reported.check.name == "never_right"
         assert everything(platform) == before
     path.unlink()
     bring_up_to_date(engine.platform(tmp_path, folder_lake.root, read_catalogue(sql_folder)))
@@ -459,9 +459,9 @@ def test_a_check_that_only_warns_lets_the_rows_be_published(
     platform = engine.platform(tmp_path, folder_lake.root, read_catalogue(sql_folder))
     load_all(platform)
     report = platform.refresh("users")
-    (told,) = (o for o in report.outcomes if not o.passed)
-    assert told.offending == 1
-    assert not told.failed_hard
+    (reported,) = (o for o in report.outcomes if not o.passed)
+    assert reported.offending == 1
+    assert not reported.failed_hard
     assert rows_of(platform, "SELECT user_id FROM users") == [(1,)]
 
 
@@ -483,6 +483,6 @@ def test_a_failed_audit_of_the_ledger_or_the_quarantine_rolls_a_load_back(
         rows_of(strict, "SELECT * FROM staging_events")
 
 
-def test_a_day_without_a_row_is_told_as_a_day_without_a_fault(good: Platform) -> None:
+def test_a_day_without_a_row_is_reported_as_a_day_without_a_fault(good: Platform) -> None:
     (check,) = (c for c in good.catalogue.checks if c.name == "match_rate")
     assert good.run_check(check, (date(2018, 11, 20), date(2018, 11, 21))).passed

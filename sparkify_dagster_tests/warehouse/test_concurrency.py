@@ -88,18 +88,18 @@ def test_two_runs_and_a_reader_at_once_all_succeed(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["read", "write"])
-def test_who_waits_too_long_is_told_for_whom(
+def test_who_waits_too_long_gets_the_name_of_the_holder(
     how: str, tmp_path: Path, folder_lake: FolderLake
 ) -> None:
     bring_up_to_date(make_platform(tmp_path, folder_lake.root))
     platform = make_platform(tmp_path, folder_lake.root, DUCKDB_LOCK_TIMEOUT=2)
-    told: list[str] = []
+    reported: list[str] = []
     path = platform.settings.duckdb.path
     with held(path, how) as holder:
         message = f"process {holder.pid} has held the warehouse for 2 seconds"
         with pytest.raises(WarehouseBusyError, match=message):
-            platform.refresh("users", notify=told.append)
-        assert told == [f"waiting for process {holder.pid}, which is using {path}"]
+            platform.refresh("users", notify=reported.append)
+        assert reported == [f"waiting for process {holder.pid}, which is using {path}"]
         if how == "write":
             with pytest.raises(WarehouseBusyError, match=message):
                 platform.query("SELECT 1")

@@ -108,7 +108,7 @@ def test_a_changed_value_is_a_different_row_with_its_line_and_column(tmp_path: P
     )
 
 
-def test_missing_and_unexpected_rows_are_told_with_all_their_values(tmp_path: Path) -> None:
+def test_missing_and_unexpected_rows_are_reported_with_all_their_values(tmp_path: Path) -> None:
     found = compared(tmp_path, NAMES, (1, "one"), (9, "nine"), (3, "three"))
     assert (found.missing, found.unexpected, found.different) == (1, 1, 0)
     assert difference(found).rows == (
@@ -145,7 +145,7 @@ def test_null_and_an_empty_text_are_two_values(tmp_path: Path) -> None:
     assert [row[3] for row in difference(found).rows] == ['NULL → ""', '"" → NULL']
 
 
-def test_texts_that_look_alike_are_told_apart_in_a_difference(tmp_path: Path) -> None:
+def test_texts_that_look_alike_are_shown_with_what_differs(tmp_path: Path) -> None:
     text = 'thing_id,remark\n1,NULL\n2,"Ada "\n'
     found = compared(tmp_path, text, (1, None), (2, "Ada"))
     assert [row[3] for row in difference(found).rows] == ['"NULL" → NULL', '"Ada " → Ada']
@@ -284,13 +284,13 @@ def test_a_file_that_does_not_fit_is_one_message_with_line_and_column(
     assert refused(tmp_path, text).startswith(said)
 
 
-def test_the_first_of_many_wrong_values_are_told_together(tmp_path: Path) -> None:
+def test_the_first_of_many_wrong_values_are_reported_together(tmp_path: Path) -> None:
     said = refused(tmp_path, "thing_id\n" + "x\n" * 9)
     assert said.count("is not a whole number") == 5
     assert said.endswith("; and 4 more.")
 
 
-def test_files_are_named_after_tables_and_others_are_told(tmp_path: Path) -> None:
+def test_files_are_named_after_tables_and_others_are_reported(tmp_path: Path) -> None:
     for name in ("users.csv", "top_song.csv", "counts.json", "staging_events.csv", ".hidden"):
         (tmp_path / name).write_text("")
     folder = look_into(tmp_path, read_catalogue())
@@ -420,7 +420,7 @@ def test_what_every_engine_gives_equals_its_export_until_a_cell_changes(
     assert [row.columns for row in comparison.different_rows] == [("start_time",)]
 
 
-def test_a_table_that_is_not_there_yet_and_a_bad_file_are_told_beside_the_others(
+def test_a_table_that_is_not_there_yet_and_a_bad_file_are_reported_beside_the_others(
     folder_lake: FolderLake, tmp_path: Path
 ) -> None:
     platform = EngineUnderTest("duckdb").platform(tmp_path, folder_lake.root)
@@ -444,7 +444,7 @@ def test_a_table_that_is_not_there_yet_and_a_bad_file_are_told_beside_the_others
     )
 
 
-def test_a_column_that_the_table_gets_with_the_next_run_is_told_beside_the_others(
+def test_a_column_that_the_table_gets_with_the_next_run_is_reported_beside_the_others(
     engine: EngineUnderTest, folder_lake: FolderLake, tmp_path: Path
 ) -> None:
     platform = engine.platform(tmp_path, folder_lake.root)
@@ -512,7 +512,7 @@ def test_the_real_data_gives_what_is_expected_of_it(real: Platform) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "reported"),
     [
         (lambda lines: [*lines[:2], lines[2].replace("free", "paid"), *lines[3:]], "1 different"),
         (lambda lines: [*lines[:5], *lines[6:]], "1 unexpected"),
@@ -522,10 +522,10 @@ def test_the_real_data_gives_what_is_expected_of_it(real: Platform) -> None:
     ids=["changed", "missing", "extra", "duplicate"],
 )
 def test_a_tampered_row_of_the_real_results_is_found(
-    real: Platform, tmp_path: Path, change: Callable[[list[str]], list[str]], told: str
+    real: Platform, tmp_path: Path, change: Callable[[list[str]], list[str]], reported: str
 ) -> None:
     lines = (EXPECTED / "users.csv").read_text(encoding="utf-8").splitlines()
     (tmp_path / "users.csv").write_text("\n".join(change(lines)) + "\n", encoding="utf-8")
     comparison = verdicts(real, tmp_path)["users"].comparison
     assert comparison is not None
-    assert counts(comparison) == told
+    assert counts(comparison) == reported

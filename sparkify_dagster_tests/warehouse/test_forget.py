@@ -103,8 +103,8 @@ def tables_and_quarantine(platform: Platform) -> TableRows:
 
 
 def marks_in(platform: Platform) -> list[str]:
-    told = repr(everything(platform))
-    return [mark for mark in MARKS if mark in told]
+    reported = repr(everything(platform))
+    return [mark for mark in MARKS if mark in reported]
 
 
 @pytest.mark.slow
@@ -362,7 +362,7 @@ def test_the_file_of_the_warehouse_holds_no_name_any_more(
 
 
 @pytest.mark.slow
-def test_a_warehouse_that_cannot_be_written_anew_is_told_and_stays_whole(
+def test_a_warehouse_that_cannot_be_rewritten_is_reported_and_stays_whole(
     tmp_path: Path, folder_lake: FolderLake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(folder_lake)

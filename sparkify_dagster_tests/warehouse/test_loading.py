@@ -76,7 +76,7 @@ def test_bad_lines_of_every_kind_are_quarantined_and_the_rest_of_the_real_files_
 
 
 @pytest.mark.every_engine
-def test_a_rejected_line_is_told_with_file_number_reason_and_text(
+def test_a_rejected_line_is_reported_with_file_number_reason_and_text(
     platform: Platform, folder_lake: FolderLake
 ) -> None:
     content = lines([event()]) * 199 + b'{"page": "Home"}\n'
@@ -89,7 +89,7 @@ def test_a_rejected_line_is_told_with_file_number_reason_and_text(
 
 
 @pytest.mark.every_engine
-def test_above_the_limit_nothing_changes_and_the_file_and_the_first_reasons_are_told(
+def test_above_the_limit_nothing_changes_and_the_file_and_the_first_reasons_are_reported(
     platform: Platform, folder_lake: FolderLake
 ) -> None:
     folder_lake.put_events(FIRST, event())
@@ -188,7 +188,7 @@ def test_a_changed_file_replaces_its_own_rows_only(
 
 
 @pytest.mark.every_engine
-def test_a_file_that_vanishes_keeps_its_rows_and_is_told(
+def test_a_file_that_vanishes_keeps_its_rows_and_is_reported(
     platform: Platform, folder_lake: FolderLake
 ) -> None:
     gone = folder_lake.put_events(FIRST, event(), name="a")
@@ -199,9 +199,9 @@ def test_a_file_that_vanishes_keeps_its_rows_and_is_told(
         report = load(platform)
         assert report.gone_files == ("2018/11/2018-11-01-a.json",)
         assert report.rows_total == 2
-        (told,) = (o for o in report.outcomes if o.check.name == "no_files_gone")
-        assert (told.passed, told.failed_hard) == (False, False)
-        assert told.offending_by_day == {FIRST: 1}
+        (reported,) = (o for o in report.outcomes if o.check.name == "no_files_gone")
+        assert (reported.passed, reported.failed_hard) == (False, False)
+        assert reported.offending_by_day == {FIRST: 1}
     assert platform.status().gone_files["staging_events"] == 1
 
 
@@ -290,12 +290,12 @@ def test_unknown_keys_are_counted_by_file_and_warned_about(
     report = load(platform)
     assert report.unknown_keys == {"device": 200, "other": 1}
     assert report.rejects == 0
-    (told,) = (o for o in report.outcomes if o.check.name == "no_unknown_keys")
-    assert Counter(dict.fromkeys(told.offending_by_day, told.offending)) == {FIRST: 2}
-    assert not told.failed_hard
+    (reported,) = (o for o in report.outcomes if o.check.name == "no_unknown_keys")
+    assert Counter(dict.fromkeys(reported.offending_by_day, reported.offending)) == {FIRST: 2}
+    assert not reported.failed_hard
 
 
-def test_files_with_strange_names_are_told_and_not_read(
+def test_files_with_strange_names_are_reported_and_not_read(
     platform: Platform, folder_lake: FolderLake
 ) -> None:
     strange = ["2018/11/events.json", "2018/11/2018-11-31-events.json", "README.txt",

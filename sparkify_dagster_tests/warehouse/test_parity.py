@@ -165,13 +165,13 @@ def test_bad_lines_of_every_kind_by_the_platforms_own_rules(
 @pytest.mark.slow
 @pytest.mark.s3
 @pytest.mark.parametrize("engine", ["redshift"], indirect=True)
-def test_copy_passes_over_bad_lines_and_tells_their_numbers(
+def test_copy_passes_over_bad_lines_and_reports_their_numbers(
     engine: EngineUnderTest, world: World, tmp_path: Path
 ) -> None:
     """Same rows, same lines in quarantine; the reason is Redshift's, the text it does not give."""
-    told = [line for name, line in BAD_LINES.items() if name not in LAX | UNLIKE]
-    assert len(told) > 25
-    for number, line in enumerate(told):
+    reported = [line for name, line in BAD_LINES.items() if name not in LAX | UNLIKE]
+    assert len(reported) > 25
+    for number, line in enumerate(reported):
         content = lines([event(itemInSession=number)]) + line + b"\n" + lines([event(userId="3")])
         world.lake.put("log_data", f"2018-11-01-{number:03d}.json", content)
     lenient = world.environ | {"LOAD_MAX_REJECT_RATIO": 1}

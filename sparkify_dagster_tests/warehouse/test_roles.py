@@ -272,7 +272,7 @@ def test_an_owner_who_did_not_make_the_tables_drops_and_makes_them(granted: Site
     assert made.status == 0, made.err
 
 
-def test_tables_made_anew_stay_open_to_the_roles(granted: Site, tmp_path: Path) -> None:
+def test_rebuilt_tables_stay_open_to_the_roles(granted: Site, tmp_path: Path) -> None:
     bring_up_to_date(granted.platform())
     people = {
         role: granted.person(name, role)
@@ -404,7 +404,7 @@ def on_redshift(tmp_path: Path) -> Warehouse:
     return make_platform(tmp_path, tmp_path / "lake", **given).warehouse
 
 
-def test_redshift_is_told_each_privilege_by_role(on_redshift: Warehouse) -> None:
+def test_redshift_gets_each_privilege_by_role(on_redshift: Warehouse) -> None:
     catalogue = read_catalogue()
     tables = [("dwh", "staging_songs"), ("dwh", "users"), ("dwh_state", "made")]
     assert role_statements(on_redshift, catalogue, Roles(), tables, "dev") == [

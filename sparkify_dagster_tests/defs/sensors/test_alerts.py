@@ -60,7 +60,7 @@ class Watch:
         return said
 
 
-class Told(Watch):
+class Recorder(Watch):
     """A watch with a notifier that keeps messages, or fails while `problem` is set."""
 
     def __init__(self, instance: dg.DagsterInstance, settings: Settings, platform: Platform):
@@ -78,10 +78,10 @@ class Told(Watch):
 
 
 @pytest.fixture
-def told(
+def recorder(
     small_instance: dg.DagsterInstance, small_settings: Settings, small_platform: Platform
-) -> Told:
-    return Told(small_instance, small_settings, small_platform)
+) -> Recorder:
+    return Recorder(small_instance, small_settings, small_platform)
 
 
 Run: TypeAlias = Callable[..., runs.RunResult]
@@ -125,7 +125,7 @@ def with_warnings(settings: Settings) -> Settings:
 # Who is told at all
 
 
-def test_nobody_is_told_anything_unless_the_configuration_says_whom(
+def test_nobody_is_alerted_unless_the_configuration_says_whom(
     small_settings: Settings, small_platform: Platform
 ) -> None:
     assert alert_sensors(small_settings, small_platform.catalogue) == []
@@ -153,27 +153,27 @@ def test_what_failed_before_the_first_look_is_history(
     small_instance: dg.DagsterInstance, small_settings: Settings, small_platform: Platform
 ) -> None:
     failed_run(small_instance)
-    told = Told(small_instance, small_settings, small_platform)
-    told.look()
-    assert told.alerts == []
+    recorder = Recorder(small_instance, small_settings, small_platform)
+    recorder.look()
+    assert recorder.alerts == []
 
 
-def test_a_run_that_succeeds_is_not_told(told: Told, run: Run) -> None:
+def test_a_run_that_succeeds_is_not_reported(recorder: Recorder, run: Run) -> None:
     assert run(tables=["staging_songs"]).ok
-    said = told.look()
+    said = recorder.look()
     assert said["failed_runs"] == "0 runs failed since the last look."
     assert said["failed_checks"] == "1 run ended since the last look."
-    assert told.alerts == []
+    assert recorder.alerts == []
 
 
-def test_a_missing_lake_is_told_once_with_assets_days_reason_and_links(
-    told: Told, run: Run, small_lake: SmallLake
+def test_a_missing_lake_is_reported_once_with_assets_days_reason_and_links(
+    recorder: Recorder, run: Run, small_lake: SmallLake
 ) -> None:
     shutil.rmtree(small_lake.root)
     done = run()
-    told.look()
-    told.look()
-    (alert,) = told.alerts
+    recorder.look()
+    recorder.look()
+    (alert,) = recorder.alerts
     assert alert.title == "Sparkify: 2 failures: staging_events, staging_songs"
     for failure in alert.failures:
         assert failure.days == "2018-11-01 to 2018-11-03"
@@ -182,13 +182,13 @@ def test_a_missing_lake_is_told_once_with_assets_days_reason_and_links(
         assert failure.url == f"{UI}/assets/{failure.subject}"
 
 
-def test_a_failed_audit_is_told_as_the_failure_of_its_run_and_not_again_as_a_check(
-    told: Told, run: Run, small_lake: SmallLake, small_settings: Settings, tmp_path: Path
+def test_a_failed_audit_is_reported_as_the_failure_of_its_run_and_not_again_as_a_check(
+    recorder: Recorder, run: Run, small_lake: SmallLake, small_settings: Settings, tmp_path: Path
 ) -> None:
     small_lake.put_day(SECOND, level="paid")
     run(with_check(small_settings, tmp_path, "error"))
-    told.look()
-    (alert,) = told.alerts
+    recorder.look()
+    (alert,) = recorder.alerts
     (failure,) = alert.failures
     assert (failure.subject, failure.check) == ("songplays", "")
     assert failure.reason.startswith("songplays: nobody_pays (2 rows, such as ")
@@ -196,7 +196,7 @@ def test_a_failed_audit_is_told_as_the_failure_of_its_run_and_not_again_as_a_che
 
 
 def test_a_run_of_one_day_links_to_that_day(
-    told: Told,
+    recorder: Recorder,
     small_lake: SmallLake,
     small_instance: dg.DagsterInstance,
     small_settings: Settings,
@@ -206,14 +206,14 @@ def test_a_run_of_one_day_links_to_that_day(
     job = build_definitions(small_settings, small_platform).resolve_job_def("load_lake")
     day = SECOND.isoformat()
     job.execute_in_process(instance=small_instance, partition_key=day, raise_on_error=False)
-    told.look()
-    (failure,) = told.alerts[0].failures
+    recorder.look()
+    (failure,) = recorder.alerts[0].failures
     assert failure.days == day
     assert failure.url == f"{UI}/assets/staging_events?view=partitions&partition={day}"
 
 
-def test_a_job_without_assets_is_told_by_its_step(
-    told: Told, small_instance: dg.DagsterInstance
+def test_a_job_without_assets_is_reported_by_its_step(
+    recorder: Recorder, small_instance: dg.DagsterInstance
 ) -> None:
     @dg.op
     def break_down() -> None:
@@ -224,19 +224,19 @@ def test_a_job_without_assets_is_told_by_its_step(
         break_down()
 
     done = maintenance.execute_in_process(instance=small_instance, raise_on_error=False)
-    told.look()
-    (failure,) = told.alerts[0].failures
+    recorder.look()
+    (failure,) = recorder.alerts[0].failures
     assert (failure.subject, failure.days) == ("break_down", "")
     assert failure.reason == "ZeroDivisionError: a defect in two lines"
     assert failure.url == failure.run_url == f"{UI}/runs/{done.run_id}"
 
 
-def test_a_run_whose_process_died_is_told_with_what_dagster_says(
-    told: Told, small_instance: dg.DagsterInstance
+def test_a_run_whose_process_died_is_reported_with_what_dagster_says(
+    recorder: Recorder, small_instance: dg.DagsterInstance
 ) -> None:
     failed_run(small_instance, "Its process ended without saying so.")
-    told.look()
-    (failure,) = told.alerts[0].failures
+    recorder.look()
+    (failure,) = recorder.alerts[0].failures
     assert (failure.subject, failure.reason) == (
         "load_lake",
         "Its process ended without saying so.",
@@ -267,53 +267,55 @@ def failed_run(
     return run
 
 
-def test_a_burst_is_one_message(told: Told, small_instance: dg.DagsterInstance) -> None:
+def test_a_burst_is_one_message(recorder: Recorder, small_instance: dg.DagsterInstance) -> None:
     made = [failed_run(small_instance, f"Failure {n}.").run_id for n in range(12)]
-    said = told.look()
-    (alert,) = told.alerts
+    said = recorder.look()
+    (alert,) = recorder.alerts
     assert said["failed_runs"].startswith("12 runs failed since the last look. Told by test:")
     assert (alert.total, [f.run_id for f in alert.failures]) == (12, made[:10])
     assert f"and 2 more: {UI}/runs" in alert.text
 
 
-def test_more_than_one_look_can_take_is_told_in_several_and_nothing_twice(
-    told: Told, small_instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+def test_more_than_one_look_can_take_is_reported_in_several_and_nothing_twice(
+    recorder: Recorder, small_instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(alerts, "_RUNS", 4)
     made = [failed_run(small_instance).run_id for _ in range(6)]
     for _ in range(3):
-        told.look()
-    assert [[f.run_id for f in alert.failures] for alert in told.alerts] == [made[:4], made[4:]]
+        recorder.look()
+    assert [[f.run_id for f in alert.failures] for alert in recorder.alerts] == [made[:4], made[4:]]
 
 
 def test_a_look_that_takes_long_stops_in_time_and_the_next_goes_on(
-    told: Told, small_instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+    recorder: Recorder, small_instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(alerts, "_SECONDS", 0)
     made = [failed_run(small_instance).run_id for _ in range(3)]
     for _ in range(4):
-        told.look()
-    assert [alert.failures[0].run_id for alert in told.alerts] == made
+        recorder.look()
+    assert [alert.failures[0].run_id for alert in recorder.alerts] == made
 
 
-def test_what_failed_long_ago_is_not_told(
-    told: Told, small_instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+def test_what_failed_long_ago_is_not_reported(
+    recorder: Recorder, small_instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(alerts, "_TOO_OLD", -1)
     failed_run(small_instance)
-    assert told.look()["failed_runs"].startswith("1 run failed")
-    assert told.alerts == []
+    assert recorder.look()["failed_runs"].startswith("1 run failed")
+    assert recorder.alerts == []
 
 
-def test_a_deleted_run_is_passed_over(told: Told, small_instance: dg.DagsterInstance) -> None:
+def test_a_deleted_run_is_passed_over(
+    recorder: Recorder, small_instance: dg.DagsterInstance
+) -> None:
     small_instance.delete_run(failed_run(small_instance).run_id)
     kept = failed_run(small_instance)
-    told.look()
-    assert [f.run_id for f in told.alerts[0].failures] == [kept.run_id]
+    recorder.look()
+    assert [f.run_id for f in recorder.alerts[0].failures] == [kept.run_id]
 
 
-def test_a_crash_that_dagster_tries_again_is_told_only_if_it_can(
-    told: Told, small_instance: dg.DagsterInstance
+def test_a_crash_that_dagster_tries_again_is_reported_only_if_it_can(
+    recorder: Recorder, small_instance: dg.DagsterInstance
 ) -> None:
     launched = failed_run(small_instance, location="ours")
     of_backfill = failed_run(small_instance, location="ours", tags={"dagster/backfill": "x"})
@@ -322,41 +324,41 @@ def test_a_crash_that_dagster_tries_again_is_told_only_if_it_can(
         marked = small_instance.get_run_by_id(run.run_id)
         assert marked
         assert marked.tags["dagster/will_retry"] == "true"
-    told.look()
-    found = [f.run_id for f in told.alerts[0].failures]
+    recorder.look()
+    found = [f.run_id for f in recorder.alerts[0].failures]
     assert found == [of_backfill.run_id, on_the_command_line.run_id]
 
 
 def test_runs_of_other_code_locations_are_not_ours_to_tell(
-    told: Told, small_instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+    recorder: Recorder, small_instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mine = ManagedGrpcPythonEnvCodeLocationOrigin(LoadableTargetOrigin(python_file="x.py"), "mine")
     monkeypatch.setattr(dg.SensorEvaluationContext, "code_location_origin", mine)
     reason = {"dagster/failure_reason": "STEP_FAILURE"}  # it is not tried again
     failed_run(small_instance, location="theirs", tags=reason)
     kept = [failed_run(small_instance, location="mine", tags=reason), failed_run(small_instance)]
-    told.look()
-    assert [f.run_id for f in told.alerts[0].failures] == [run.run_id for run in kept]
+    recorder.look()
+    assert [f.run_id for f in recorder.alerts[0].failures] == [run.run_id for run in kept]
 
 
-def test_a_secret_in_a_reason_is_not_told(
+def test_a_secret_in_a_reason_is_not_reported(
     small_instance: dg.DagsterInstance, small_settings: Settings, small_platform: Platform
 ) -> None:
     url = "http://h/not-planted-because-the-event-log-keeps-it"
     environ = {"SPARKIFY_ALERTS_WEBHOOK_URL": url}
     settings = load_settings(small_settings.config_file, environ)
-    told = Told(small_instance, settings, small_platform)
+    recorder = Recorder(small_instance, settings, small_platform)
     failed_run(small_instance, f"It could not post to {url}.")
-    told.look()
-    (failure,) = told.alerts[0].failures
+    recorder.look()
+    (failure,) = recorder.alerts[0].failures
     assert failure.reason == "It could not post to (not shown)."
 
 
 # Failed checks
 
 
-def test_a_check_of_error_severity_that_failed_alone_is_told_as_a_check_only(
-    told: Told,
+def test_a_check_of_error_severity_that_failed_alone_is_reported_as_a_check_only(
+    recorder: Recorder,
     run: Run,
     small_lake: SmallLake,
     small_instance: dg.DagsterInstance,
@@ -365,15 +367,15 @@ def test_a_check_of_error_severity_that_failed_alone_is_told_as_a_check_only(
 ) -> None:
     small_lake.put_day(SECOND, level="paid")
     assert run(tables=SONGPLAYS).ok
-    told.look()
+    recorder.look()
     job = check_alone(small_settings, with_check(small_settings, tmp_path, "error"))
     done = job.execute_in_process(
         instance=small_instance, tags=THREE_DAYS.tags(), raise_on_error=False
     )
     assert not done.success
     for _ in range(2):
-        told.look()
-    (alert,) = told.alerts
+        recorder.look()
+    (alert,) = recorder.alerts
     (failure,) = alert.failures
     assert alert.title == "Sparkify: songplays: check nobody_pays failed (2018-11-02)"
     assert failure.reason == "Nobody pays. Offending rows: 2."
@@ -381,7 +383,7 @@ def test_a_check_of_error_severity_that_failed_alone_is_told_as_a_check_only(
     assert failure.run_url == f"{UI}/runs/{done.run_id}"
 
 
-def test_a_warning_is_told_only_where_that_is_wanted(
+def test_a_warning_is_reported_only_where_that_is_wanted(
     run: Run,
     small_lake: SmallLake,
     small_instance: dg.DagsterInstance,
@@ -389,12 +391,12 @@ def test_a_warning_is_told_only_where_that_is_wanted(
     tmp_path: Path,
 ) -> None:
     platform = with_check(small_settings, tmp_path, "warn")
-    errors_only = Told(small_instance, small_settings, platform)
-    everything = Told(small_instance, with_warnings(small_settings), platform)
+    errors_only = Recorder(small_instance, small_settings, platform)
+    everything = Recorder(small_instance, with_warnings(small_settings), platform)
     small_lake.put_day(SECOND, level="paid")
     assert run(platform, SONGPLAYS).ok
-    for told in (errors_only, everything):
-        told.look()
+    for recorder in (errors_only, everything):
+        recorder.look()
     assert errors_only.alerts == []
     (alert,) = everything.alerts
     assert alert.title == "Sparkify: songplays: check nobody_pays warns (2018-11-02)"
@@ -402,7 +404,7 @@ def test_a_warning_is_told_only_where_that_is_wanted(
 
 
 @pytest.mark.slow
-def test_a_warning_that_stands_is_told_again_only_when_it_changes(
+def test_a_warning_that_stands_is_reported_again_only_when_it_changes(
     run: Run,
     small_lake: SmallLake,
     small_instance: dg.DagsterInstance,
@@ -410,25 +412,25 @@ def test_a_warning_that_stands_is_told_again_only_when_it_changes(
     tmp_path: Path,
 ) -> None:
     platform = with_check(small_settings, tmp_path, "warn")
-    told = Told(small_instance, with_warnings(small_settings), platform)
+    recorder = Recorder(small_instance, with_warnings(small_settings), platform)
 
-    def days_told(level: str, users: tuple[int, ...] = (1, 2)) -> list[str]:
-        told.alerts.clear()
+    def days_reported(level: str, users: tuple[int, ...] = (1, 2)) -> list[str]:
+        recorder.alerts.clear()
         small_lake.put_day(SECOND, level=level, users=users)
         assert run(platform, SONGPLAYS).ok
-        told.look()
-        return [failure.days for alert in told.alerts for failure in alert.failures]
+        recorder.look()
+        return [failure.days for alert in recorder.alerts for failure in alert.failures]
 
     day = SECOND.isoformat()
-    assert days_told("paid") == [day]
-    assert days_told("paid") == []
-    assert days_told("paid", (1, 2, 3)) == [day]
-    assert days_told("free") == []
-    assert days_told("paid") == [day]
+    assert days_reported("paid") == [day]
+    assert days_reported("paid") == []
+    assert days_reported("paid", (1, 2, 3)) == [day]
+    assert days_reported("free") == []
+    assert days_reported("paid") == [day]
 
 
 @pytest.mark.slow
-def test_a_warning_that_every_nightly_look_finds_is_told_once(
+def test_a_warning_that_every_nightly_look_finds_is_reported_once(
     run: Run,
     small_lake: SmallLake,
     small_instance: dg.DagsterInstance,
@@ -438,20 +440,20 @@ def test_a_warning_that_every_nightly_look_finds_is_told_once(
     platform = with_check(small_settings, tmp_path, "warn")
     small_lake.put_day(SECOND, level="paid")
     assert run(platform, SONGPLAYS).ok
-    told = Told(small_instance, with_warnings(small_settings), platform)
+    recorder = Recorder(small_instance, with_warnings(small_settings), platform)
     check = check_alone(small_settings, platform)
     for _ in range(2):
         assert check.execute_in_process(instance=small_instance).success
         first = THREE_DAYS._replace(last=THREE_DAYS.first)
         done = runs.materialize(platform, small_instance, days=first, tables=SONGPLAYS)
         assert done.ok
-        told.look()
-    (alert,) = told.alerts
+        recorder.look()
+    (alert,) = recorder.alerts
     (failure,) = alert.failures
     assert (failure.check, failure.days) == ("nobody_pays", "")
 
 
-def test_a_warning_of_a_run_that_failed_elsewhere_is_told_as_well(
+def test_a_warning_of_a_run_that_failed_elsewhere_is_reported_as_well(
     run: Run,
     small_lake: SmallLake,
     small_instance: dg.DagsterInstance,
@@ -464,32 +466,32 @@ def test_a_warning_of_a_run_that_failed_elsewhere_is_told_as_well(
             {"SPARKIFY_LOAD_MAX_REJECT_RATIO": "1", "DAGSTER_HOME": str(small_settings.home)},
         )
     )
-    told = Told(small_instance, settings, small_platform)
+    recorder = Recorder(small_instance, settings, small_platform)
     with small_lake.put_day(SECOND).open("a") as file:
         file.write("no JSON\n")
     shutil.rmtree(small_lake.song_data)
     assert set(run(open_platform(settings)).failures) == {"staging_songs"}
-    told.look()
-    found = [(f.subject, f.check) for alert in told.alerts for f in alert.failures]
+    recorder.look()
+    found = [(f.subject, f.check) for alert in recorder.alerts for f in alert.failures]
     assert found == [("staging_songs", ""), ("staging_events", "no_rejects")]
 
 
 # Notifiers that fail, and real ones
 
 
-def test_a_notifier_that_fails_is_told_in_the_tick_and_the_next_look_goes_on(
-    told: Told, small_instance: dg.DagsterInstance
+def test_a_notifier_that_fails_is_reported_in_the_tick_and_the_next_look_goes_on(
+    recorder: Recorder, small_instance: dg.DagsterInstance
 ) -> None:
-    told.problem = NotifyError("The mail server is away.")
+    recorder.problem = NotifyError("The mail server is away.")
     first = failed_run(small_instance)
-    said = told.look()["failed_runs"]
+    said = recorder.look()["failed_runs"]
     assert "test failed: The mail server is away. Next try in 1 min." in said
-    assert "test is tried again in 1 min." in told.look()["failed_runs"]
-    told.problem = None
+    assert "test is tried again in 1 min." in recorder.look()["failed_runs"]
+    recorder.problem = None
     second = failed_run(small_instance)
-    told.look()
-    told.look()
-    (alert,) = told.alerts
+    recorder.look()
+    recorder.look()
+    (alert,) = recorder.alerts
     assert [f.run_id for f in alert.failures] == [first.run_id, second.run_id]
 
 
@@ -592,7 +594,7 @@ def watch_of_service(
     return Watch(instance, sensors)
 
 
-def test_a_url_that_apprise_cannot_use_is_told_in_every_look(
+def test_a_url_that_apprise_cannot_use_is_reported_in_every_look(
     small_instance: dg.DagsterInstance, small_settings: Settings
 ) -> None:
     environ = {"SPARKIFY_ALERTS_NOTIFY": f"log pager://{SERVICE_TOKEN}"}
@@ -607,14 +609,14 @@ def test_a_url_that_apprise_cannot_use_is_told_in_every_look(
         )
 
 
-def test_the_url_of_a_service_in_a_reason_is_not_told(
+def test_the_url_of_a_service_in_a_reason_is_not_reported(
     small_instance: dg.DagsterInstance, small_settings: Settings, small_platform: Platform
 ) -> None:
     url = "slack://not/planted/because-the-event-log-keeps-it"
     environ = {"SPARKIFY_ALERTS_NOTIFY": url}
     settings = load_settings(small_settings.config_file, environ)
-    told = Told(small_instance, settings, small_platform)
+    recorder = Recorder(small_instance, settings, small_platform)
     failed_run(small_instance, f"It could not use {url}.")
-    told.look()
-    (failure,) = told.alerts[0].failures
+    recorder.look()
+    (failure,) = recorder.alerts[0].failures
     assert failure.reason == "It could not use (not shown)."

@@ -33,7 +33,7 @@ class Receiver:
         self.got.append(alert)
 
 
-def told(
+def reported(
     alert: Alert | None, cursor: Cursor, now: float = 0, **receivers: Receiver
 ) -> tuple[Cursor, str]:
     """One look, with the cursor through its text, as Dagster keeps it."""
@@ -43,44 +43,44 @@ def told(
     return kept, " ".join(said)
 
 
-def test_each_notifier_is_told_once() -> None:
+def test_each_notifier_gets_a_message_once() -> None:
     one, two = Receiver(), Receiver()
-    cursor, said = told(an_alert(), Cursor(1), one=one, two=two)
+    cursor, said = reported(an_alert(), Cursor(1), one=one, two=two)
     assert said.count("Told by") == 2
-    told(None, cursor, one=one, two=two)
+    reported(None, cursor, one=one, two=two)
     assert (one.got, two.got) == ([an_alert()], [an_alert()])
 
 
 def test_one_that_fails_does_not_keep_it_from_the_others() -> None:
     broken, well = Receiver(NotifyError("The server is away.")), Receiver()
-    cursor, said = told(an_alert(), Cursor(1), broken=broken, well=well)
+    cursor, said = reported(an_alert(), Cursor(1), broken=broken, well=well)
     assert well.got == [an_alert()]
     assert "broken failed: The server is away. Next try in 1 min." in said
     broken.problem = None
-    told(None, cursor, 60, broken=broken, well=well)
+    reported(None, cursor, 60, broken=broken, well=well)
     assert (broken.got, well.got) == ([an_alert()], [an_alert()])
 
 
 def test_it_is_tried_again_ever_more_rarely_and_then_given_up() -> None:
     away = Receiver(NotifyError("Away."))
-    cursor, _ = told(an_alert(), Cursor(1), 0, away=away)
+    cursor, _ = reported(an_alert(), Cursor(1), 0, away=away)
     now = 0.0
     for n, wait in enumerate(WAITS, start=1):
         assert away.tries == n
-        cursor, said = told(None, cursor, now + wait - 1, away=away)
+        cursor, said = reported(None, cursor, now + wait - 1, away=away)
         assert (away.tries, "is tried again in" in said) == (n, True)
         now += wait
-        cursor, said = told(None, cursor, now, away=away)
+        cursor, said = reported(None, cursor, now, away=away)
     assert away.tries == len(WAITS) + 1
     assert "away failed and is not tried again: Away." in said
     assert cursor.unsent == {}
 
 
-def test_what_could_not_be_told_is_told_together_with_what_is_new() -> None:
+def test_what_could_not_be_sent_is_sent_together_with_what_is_new() -> None:
     away = Receiver(NotifyError("Away."))
-    cursor, _ = told(an_alert(1, failures=4), Cursor(4), 0, away=away)
+    cursor, _ = reported(an_alert(1, failures=4), Cursor(4), 0, away=away)
     away.problem = None
-    cursor, _ = told(an_alert(5, failures=20), cursor, 1, away=away)
+    cursor, _ = reported(an_alert(5, failures=20), cursor, 1, away=away)
     (message,) = away.got
     assert (message.first, message.last, message.total) == (1, 24, 24)
     assert len(message.failures) == 10
@@ -92,25 +92,25 @@ def test_the_cursor_stays_small_however_much_fails() -> None:
     away = Receiver(NotifyError("Away."))
     cursor = Cursor(0)
     for n in range(200):
-        cursor, _ = told(an_alert(n * 50, failures=50, reason="x" * 600), cursor, n, away=away)
+        cursor, _ = reported(an_alert(n * 50, failures=50, reason="x" * 600), cursor, n, away=away)
     assert len(cursor.text()) < 20_000
     assert cursor.unsent["away"].alert.total == 10_000
 
 
-def test_a_problem_that_another_try_cannot_mend_is_told_once() -> None:
+def test_a_problem_that_another_try_cannot_mend_is_reported_once() -> None:
     partly = Receiver(NotifyError("Not for bob.", again=False))
-    cursor, said = told(an_alert(), Cursor(1), partly=partly)
+    cursor, said = reported(an_alert(), Cursor(1), partly=partly)
     assert "is not tried again: Not for bob." in said
     assert cursor.unsent == {}
 
 
 def test_a_secret_in_a_problem_is_hidden() -> None:
-    _, said = told(an_alert(), Cursor(1), one=Receiver(NotifyError("refused pw")))
+    _, said = reported(an_alert(), Cursor(1), one=Receiver(NotifyError("refused pw")))
     assert "refused ***" in said
 
 
-def test_a_defect_of_a_notifier_is_told_by_its_kind_alone() -> None:
-    cursor, said = told(an_alert(), Cursor(1), one=Receiver(ZeroDivisionError("a token")))
+def test_a_defect_of_a_notifier_is_reported_by_its_kind_alone() -> None:
+    cursor, said = reported(an_alert(), Cursor(1), one=Receiver(ZeroDivisionError("a token")))
     assert "one failed: ZeroDivisionError." in said
     assert "token" not in said
     assert cursor.unsent["one"].tries == 1
@@ -132,7 +132,7 @@ def endless(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
 
 def test_a_server_that_never_ends_its_answer_does_not_hold_up_the_rest(endless: Receiver) -> None:
     well = Receiver()
-    cursor, said = told(an_alert(), Cursor(1), endless=endless, well=well)
+    cursor, said = reported(an_alert(), Cursor(1), endless=endless, well=well)
     assert well.got == [an_alert()]
     assert "endless failed: No end after" in said
     assert list(cursor.unsent) == ["endless"]
@@ -140,21 +140,21 @@ def test_a_server_that_never_ends_its_answer_does_not_hold_up_the_rest(endless: 
 
 def test_several_that_never_end_take_no_longer_than_one(endless: Receiver) -> None:
     begin = time.monotonic()
-    cursor, _ = told(an_alert(), Cursor(1), **{f"endless{n}": endless for n in range(40)})
+    cursor, _ = reported(an_alert(), Cursor(1), **{f"endless{n}": endless for n in range(40)})
     assert time.monotonic() - begin < 40 * delivery.SECONDS
     assert len(cursor.unsent) == 40
 
 
-def test_who_lacks_something_is_told_before_anything_fails() -> None:
+def test_what_a_notifier_lacks_is_reported_before_anything_fails() -> None:
     lacking, well = Receiver(lacks="No pw is set."), Receiver()
-    cursor, said = told(None, Cursor(1), lacking=lacking, well=well)
+    cursor, said = reported(None, Cursor(1), lacking=lacking, well=well)
     assert said == "lacking cannot send alerts: No *** is set."
     assert cursor.unsent == {}
 
 
 def test_a_notifier_that_is_no_longer_configured_is_forgotten() -> None:
-    cursor, _ = told(an_alert(), Cursor(1), away=Receiver(NotifyError("Away.")))
-    cursor, _ = told(None, cursor, other=Receiver())
+    cursor, _ = reported(an_alert(), Cursor(1), away=Receiver(NotifyError("Away.")))
+    cursor, _ = reported(None, cursor, other=Receiver())
     assert cursor.unsent == {}
 
 

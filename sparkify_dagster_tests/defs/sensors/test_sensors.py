@@ -122,7 +122,7 @@ def test_a_changed_file_is_asked_for_although_size_and_time_are_the_same(
     assert len(daemon.asked) == 2
 
 
-def test_a_vanished_file_is_told_and_removes_nothing(
+def test_a_vanished_file_is_reported_and_removes_nothing(
     daemon: Daemon, folder_lake: FolderLake
 ) -> None:
     path = folder_lake.put_events(SECOND, event(SECOND))
@@ -131,9 +131,9 @@ def test_a_vanished_file_is_told_and_removes_nothing(
     daemon.events.clear()
     assert daemon.tick() == []
     assert "1 file gone from the lake (their rows stay), such as 2018/11/" in daemon.skipped()
-    (told,) = daemon.events
-    assert isinstance(told, dg.AssetObservation)
-    assert told.metadata["gone files"].value == 1
+    (reported,) = daemon.events
+    assert isinstance(reported, dg.AssetObservation)
+    assert reported.metadata["gone files"].value == 1
     daemon.restart()
     assert rows_of(daemon.platform, "SELECT COUNT(*) FROM songplays") == [(1,)]
 
@@ -172,14 +172,16 @@ def test_arrivals_are_recorded_on_the_prefix_by_day_once(
     assert daemon.events[0].metadata["new files"].value == 1
 
 
-def test_nothing_new_is_told_with_what_is_there(daemon: Daemon, folder_lake: FolderLake) -> None:
+def test_nothing_new_is_reported_with_what_is_there(
+    daemon: Daemon, folder_lake: FolderLake
+) -> None:
     assert daemon.skipped() == "log_data: 0 files loaded and unchanged."
     put_days(folder_lake, FIRST, SECOND)
     daemon.settle()
     assert daemon.skipped() == "log_data: 2 files loaded and unchanged."
 
 
-def test_files_that_are_of_no_day_are_told_and_never_asked_for(
+def test_files_that_are_of_no_day_are_reported_and_never_asked_for(
     daemon: Daemon, folder_lake: FolderLake
 ) -> None:
     put_days(folder_lake, FIRST - timedelta(1), LAST + timedelta(1))
