@@ -42,7 +42,7 @@ test-newest: check-python  ## the suite with the newest Dagster that resolves; t
 	@$(NEWEST)/bin/python -m pip install -qq --no-deps --no-build-isolation -e .
 	@echo "The newest Dagster that resolves:"
 	@$(NEWEST)/bin/python -m pip freeze --exclude-editable | sed -n 's/^dagster/  &/p'
-	@$(NEWEST)/bin/python -m pytest -q --noconftest sparkify_dagster_tests/test_dagster_private.py
+	@$(NEWEST)/bin/python -m pytest -q --noconftest sparkify_dagster_tests/defs/test_dagster_private.py
 	@$(NEWEST)/bin/python -m pytest -n $(TEST_WORKERS) --dist worksteal $(ARGS)
 
 lint: $(STAMP)  ## ruff, its formatter, which folder may import what, and mypy in strict mode

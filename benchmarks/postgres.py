@@ -21,7 +21,7 @@ from benchmarks.measure import (
     work_folder,
 )
 from benchmarks.month import DAYS, EVENTS_PER_DAY, SONGS, START, USERS
-from sparkify_dagster_tests.postgres_server import Database, PostgresServer, installed
+from sparkify_dagster_tests.engines.postgres_server import Database, PostgresServer, installed
 
 # Half of the machine's memory would be usual; this is enough for the month.
 _SERVER = {"shared_buffers": "1GB", "maintenance_work_mem": "256MB", "max_wal_size": "16GB"}

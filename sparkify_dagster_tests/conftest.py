@@ -1,4 +1,4 @@
-"""Registers the fixtures of the suite; each subject keeps its own in a `fixtures_` module."""
+"""Registers what several folders share; a folder's own fixtures are in its conftest.py."""
 
 import signal
 
@@ -6,22 +6,18 @@ import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = [
-    "sparkify_dagster_tests.plugin_order",
-    "sparkify_dagster_tests.plugin_skips",
-    "sparkify_dagster_tests.plugin_secrets",
-    "sparkify_dagster_tests.plugin_verdicts",
-    "sparkify_dagster_tests.fixtures_lake",
-    "sparkify_dagster_tests.fixtures_warehouse",
-    "sparkify_dagster_tests.fixtures_simulate",
-    "sparkify_dagster_tests.fixtures_dagster",
-    "sparkify_dagster_tests.fixtures_runs",
-    "sparkify_dagster_tests.fixtures_postgres",
-    "sparkify_dagster_tests.fixtures_engines",
-    "sparkify_dagster_tests.fixtures_standin",
-    "sparkify_dagster_tests.fixtures_cli",
-    "sparkify_dagster_tests.fixtures_aws",
-    "sparkify_dagster_tests.fixtures_ui",
-    "sparkify_dagster_tests.fixtures_browser",
-    "sparkify_dagster_tests.fixtures_alerts",
-    "sparkify_dagster_tests.fixtures_sensors",
+    "sparkify_dagster_tests.plugins.order",
+    "sparkify_dagster_tests.plugins.skips",
+    "sparkify_dagster_tests.plugins.secrets",
+    "sparkify_dagster_tests.plugins.verdicts",
+    "sparkify_dagster_tests.fixtures.lake",
+    "sparkify_dagster_tests.fixtures.warehouse",
+    "sparkify_dagster_tests.fixtures.dagster",
+    "sparkify_dagster_tests.fixtures.postgres",
+    "sparkify_dagster_tests.fixtures.engines",
+    "sparkify_dagster_tests.fixtures.standin",
+    "sparkify_dagster_tests.fixtures.cli",
+    "sparkify_dagster_tests.fixtures.ui",
+    "sparkify_dagster_tests.fixtures.browser",
+    "sparkify_dagster_tests.fixtures.alerts",
 ]

@@ -1,6 +1,6 @@
 """Secrets that the suite uses everywhere, so that they can be searched for in what it leaves.
 
-They open nothing but the servers of the tests. plugin_secrets.py searches when the suite ends.
+They open nothing but the servers of the tests. plugins/secrets.py searches when the suite ends.
 """
 
 DATABASE_PASSWORD = "planted-Database-Password-1"

@@ -118,8 +118,8 @@ class Session:
             raise
         except Exception as error:
             # A defect of the stand-in has to be seen as one, not as a lost connection.
-            told = RefusedError(f"defect of the stand-in: {error!r}", severity="FATAL")
-            self._stream.send(protocol.error_message(told))
+            reported = RefusedError(f"defect of the stand-in: {error!r}", severity="FATAL")
+            self._stream.send(protocol.error_message(reported))
             raise
         statement.error = _error_in(answer)
         self._stream.send(b"".join(answer) + protocol.ready(self._backend.status))
