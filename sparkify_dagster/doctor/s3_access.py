@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING
 
 from sparkify_dagster.console import Mark, one_line
 from sparkify_dagster.doctor.finding import Finding, guarded
-from sparkify_dagster.engines.redshift.copy_sql import MOST_ERRORS, copy_statement, manifest
+from sparkify_dagster.engines.redshift.copy_sql import (
+    MOST_ERRORS,
+    compression,
+    copy_statement,
+    manifest,
+)
 from sparkify_dagster.engines.rows import Value
 from sparkify_dagster.lake.scratch import Scratch
 from sparkify_dagster.warehouse import Platform, WarehouseError
@@ -110,7 +115,7 @@ def _probed(warehouse: "RedshiftWarehouse", scratch: Scratch, url: str) -> Findi
         _PROBE,
         ["found"],
         json_as="'auto'",
-        gzip=url.endswith(".gz"),
+        packed=compression(url),
         role="default" if role == "default" else ":role",
     )
     place = url.rpartition("/")[0]

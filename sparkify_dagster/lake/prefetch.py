@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from sparkify_dagster.lake.base import CHUNK_BYTES, Chunk, LakeFile
-from sparkify_dagster.lake.decode import MAGIC, Gunzip
+from sparkify_dagster.lake.decode import MAGIC, gunzip, is_zstd, unzstd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -132,20 +132,38 @@ class Reading:
         self, todo: Iterator[Block], budget: int, url: Callable[[str], str]
     ) -> Generator[Chunk, None, None]:
         try:
-            gunzip: Gunzip | None = None
-            for part, raw in fetch(todo, self._started(), budget):
-                if part.start == 0:
-                    gunzip = Gunzip(url(part.file.key)) if raw.startswith(MAGIC) else None
-                if gunzip is None:
-                    yield Chunk(part.file, raw, part.last)
-                    continue
-                for data in gunzip.feed(raw):
-                    yield Chunk(part.file, data, False)
-                if part.last:
-                    gunzip.finish()
-                    yield Chunk(part.file, b"", True)
+            fetched = fetch(todo, self._started(), budget)
+            for part, raw in fetched:  # the first part of a file; `_of_file` takes its others
+                place = url(part.file.key)
+                yield from _of_file(part, raw, fetched, place)
         finally:
             with self._guard:
                 fetcher, self._fetcher = self._fetcher, None
             if fetcher is not None:
                 fetcher.close()
+
+
+def _of_file(
+    part: Part, raw: bytes, fetched: Iterator[tuple[Part, bytes]], url: str
+) -> Iterator[Chunk]:
+    """The decoded chunks of one file, from its first part on."""
+    pieces = _pieces(part, raw, fetched)
+    if is_zstd(part.file.key, raw):
+        decoded = unzstd(pieces, url)
+    elif raw.startswith(MAGIC):
+        decoded = gunzip(pieces, url)
+    elif part.last:
+        yield Chunk(part.file, raw, True)
+        return
+    else:
+        decoded = pieces
+    for data in decoded:
+        yield Chunk(part.file, data, False)
+    yield Chunk(part.file, b"", True)
+
+
+def _pieces(part: Part, raw: bytes, fetched: Iterator[tuple[Part, bytes]]) -> Iterator[bytes]:
+    yield raw
+    while not part.last:
+        part, raw = next(fetched)
+        yield raw

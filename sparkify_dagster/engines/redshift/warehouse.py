@@ -70,7 +70,7 @@ class RedshiftSession(ServerSession):
                 return
             place = scratch.put(f"{table.name}.manifest", copy_sql.manifest(intake.urls).encode())
             # Column names are the keys: `auto` matches them. Nothing here may fail to load.
-            self._copy(table.name, table.column_names, "'auto'", place, 0, gzipped=True)
+            self._copy(table.name, table.column_names, "'auto'", place, 0, packed="GZIP")
 
     def copy(
         self,
@@ -92,11 +92,11 @@ class RedshiftSession(ServerSession):
                 url = lake.url(file.key)
                 place = scratch.put(f"{index:05d}.manifest", copy_sql.manifest([url]).encode())
                 self.execute(copy_sql.landing_table(rules))
-                gzipped = file.key.endswith(".gz")
+                packed = copy_sql.compression(file.key)
                 with self._errors.of(url) as rejected:
                     self._copy(
                         copy_sql.LANDING, names, ":jsonpaths", place, max_errors,
-                        gzipped=gzipped, jsonpaths=paths,
+                        packed=packed, jsonpaths=paths,
                     )  # fmt: skip
                 # What only the line rules can judge is left to them.
                 if not self.count(copy_sql.count_of_misfits(rules)):
@@ -134,7 +134,7 @@ class RedshiftSession(ServerSession):
         manifest: str,
         max_errors: int,
         *,
-        gzipped: bool,
+        packed: str,
         jsonpaths: str | None = None,
     ) -> None:
         role = self._warehouse.role
@@ -147,7 +147,11 @@ class RedshiftSession(ServerSession):
             "role": role,
         }
         statement = copy_sql.copy_statement(
-            table, columns, json_as=json_as, gzip=gzipped, role="default" if by_default else ":role"
+            table,
+            columns,
+            json_as=json_as,
+            packed=packed,
+            role="default" if by_default else ":role",
         )
         self.execute(statement, values)
 
