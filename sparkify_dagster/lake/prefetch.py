@@ -15,7 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from sparkify_dagster.lake.base import CHUNK_BYTES, Chunk, LakeFile
+from sparkify_dagster.lake.base import CHUNK_BYTES, Chunk, LakeError, LakeFile
+from sparkify_dagster.lake.content import not_json_lines
 from sparkify_dagster.lake.decode import MAGIC, gunzip, is_zstd, unzstd
 
 if TYPE_CHECKING:
@@ -135,7 +136,12 @@ class Reading:
             fetched = fetch(todo, self._started(), budget)
             for part, raw in fetched:  # the first part of a file; `_of_file` takes its others
                 place = url(part.file.key)
-                yield from _of_file(part, raw, fetched, place)
+                is_first = True
+                for chunk in _of_file(part, raw, fetched, place):
+                    if is_first and (wrong := not_json_lines(chunk.data, whole=chunk.last)):
+                        raise LakeError(f"{place} is {wrong}")
+                    is_first = False
+                    yield chunk
         finally:
             with self._guard:
                 fetcher, self._fetcher = self._fetcher, None

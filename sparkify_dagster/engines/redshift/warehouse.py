@@ -7,7 +7,7 @@ import gzip
 import json
 import re
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from sparkify_dagster.catalogue.line_rules import LineRules
@@ -29,6 +29,7 @@ from sparkify_dagster.engines.rows import Value
 from sparkify_dagster.engines.server.results import SELECTS, Page
 from sparkify_dagster.engines.server.staged_rows import staged_rows
 from sparkify_dagster.engines.server.warehouse import ServerSession, ServerWarehouse
+from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.lake import Lake, LakeError
 from sparkify_dagster.lake.scratch import Scratch
 from sparkify_dagster.lake.single import read_file
@@ -93,11 +94,17 @@ class RedshiftSession(ServerSession):
                 place = scratch.put(f"{index:05d}.manifest", copy_sql.manifest([url]).encode())
                 self.execute(copy_sql.landing_table(rules))
                 packed = copy_sql.compression(file.key)
-                with self._errors.of(url) as rejected:
-                    self._copy(
-                        copy_sql.LANDING, names, ":jsonpaths", place, max_errors,
-                        packed=packed, jsonpaths=paths,
-                    )  # fmt: skip
+                try:
+                    with self._errors.of(url) as rejected:
+                        self._copy(
+                            copy_sql.LANDING, names, ":jsonpaths", place, max_errors,
+                            packed=packed, jsonpaths=paths,
+                        )  # fmt: skip
+                except SparkifyError:
+                    _refuse_what_is_not_lines(lake, file.key)
+                    raise
+                if rejected:
+                    _refuse_what_is_not_lines(lake, file.key)
                 # What only the line rules can judge is left to them.
                 if not self.count(copy_sql.count_of_misfits(rules)):
                     values: dict[str, Value] = {"day": file.day, "key": file.key}
@@ -154,6 +161,16 @@ class RedshiftSession(ServerSession):
             role="default" if by_default else ":role",
         )
         self.execute(statement, values)
+
+
+def _refuse_what_is_not_lines(lake: Lake, key: str) -> None:
+    """Say of a file that COPY stumbled over what it is, as it is said where we read it.
+
+    Raises:
+        LakeError: if it is not of JSON lines, or cannot be read.
+    """
+    with closing(lake.read([file for file in lake.list() if file.key == key])) as chunks:
+        next(iter(chunks), None)
 
 
 class _ScratchIntake(Intake):
