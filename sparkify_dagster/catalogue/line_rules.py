@@ -174,6 +174,8 @@ def _fields(line: bytes) -> dict[str, object]:
     except LineError:
         raise
     except ValueError:
+        if line.startswith(b"\xef\xbb\xbf"):
+            raise LineError("a byte order mark inside the file: remove it") from None
         raise LineError("not one JSON object") from None
     except RecursionError:
         raise LineError("nested too deeply") from None

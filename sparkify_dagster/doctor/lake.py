@@ -53,8 +53,7 @@ def lake(platform: Platform, table: str) -> Iterator[Finding]:
         advice = "Not read: set [PARTITIONS] FIRST_DAY and LAST_DAY."
         yield Finding(Mark.WARN, subject, f"{told}, such as {outside[0].key}", advice)
     if strange := [file.key for file in files if not source.owns(file.key)]:
-        expected = "YYYY-MM-DD….json" if source.dated else "….json"
-        told = f"{counted(len(strange), 'file')} with another name than {expected}"
+        told = f"{counted(len(strange), 'file')} with another name than {source.names}"
         advice = "Not read: rename or remove them."
         yield Finding(Mark.WARN, subject, f"{told}, such as {strange[0]}", advice)
 

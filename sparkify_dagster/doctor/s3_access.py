@@ -10,7 +10,12 @@ from contextlib import closing
 
 from sparkify_dagster.console import Mark, one_line
 from sparkify_dagster.doctor.finding import Finding, guarded
-from sparkify_dagster.engines.redshift.copy_sql import MOST_ERRORS, copy_statement, manifest
+from sparkify_dagster.engines.redshift.copy_sql import (
+    MOST_ERRORS,
+    compression,
+    copy_statement,
+    manifest,
+)
 from sparkify_dagster.engines.redshift.warehouse import RedshiftWarehouse
 from sparkify_dagster.engines.rows import Value
 from sparkify_dagster.lake.scratch import Scratch
@@ -104,7 +109,7 @@ def _probed(warehouse: RedshiftWarehouse, scratch: Scratch, url: str) -> Finding
         _PROBE,
         ["found"],
         json_as="'auto'",
-        gzip=url.endswith(".gz"),
+        packed=compression(url),
         role="default" if role == "default" else ":role",
     )
     place = url.rpartition("/")[0]

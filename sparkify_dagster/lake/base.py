@@ -107,7 +107,9 @@ def is_data_key(key: str) -> bool:
     """Whether a key is data: neither hidden (``.x``, ``_x``) nor still being written.
 
     One rule for folders and S3, so that a copied lake gives the same rows.
+    A part of a key that is `.` or `..` hides nothing: no source takes such a key.
     """
     if key.endswith(UNFINISHED):
         return False
-    return not any(name.startswith((".", "_")) for name in key.split("/"))
+    names = (name for name in key.split("/") if name not in (".", ".."))
+    return not any(name.startswith((".", "_")) for name in names)

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from sparkify_dagster.lake.base import CHUNK_BYTES, Chunk, FileError, LakeFile
-from sparkify_dagster.lake.decode import MAGIC, Gunzip
+from sparkify_dagster.lake.content import not_json_lines
+from sparkify_dagster.lake.decode import MAGIC, gunzip, is_zstd, unzstd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -135,31 +136,71 @@ class Reading:
         self, todo: Iterator[Block], budget: int, url: Callable[[str], str]
     ) -> Generator[Chunk, None, None]:
         try:
-            gunzip: Gunzip | None = None
-            given_up: LakeFile | None = None
-            for part, raw in fetch(todo, self._started(), budget):
-                if part.file is given_up:
-                    continue
-                try:
-                    if isinstance(raw, FileError):
-                        raise raw
-                    if part.start == 0:
-                        gunzip = Gunzip(url(part.file.key)) if raw.startswith(MAGIC) else None
-                    if gunzip is None:
-                        yield Chunk(part.file, raw, part.last)
-                        continue
-                    for data in gunzip.feed(raw):
-                        yield Chunk(part.file, data, False)
-                    if part.last:
-                        gunzip.finish()
-                except FileError as error:
-                    given_up = part.file
-                    yield Chunk(part.file, b"", True, error)
-                    continue
-                if part.last:
-                    yield Chunk(part.file, b"", True)
+            fetched = fetch(todo, self._started(), budget)
+            for part, raw in fetched:  # the first part of a file; its others are taken from there
+                yield from _checked(_File(part, raw, fetched), url(part.file.key))
         finally:
             with self._guard:
                 fetcher, self._fetcher = self._fetcher, None
             if fetcher is not None:
                 fetcher.close()
+
+
+class _File:
+    """The raw pieces of one file, from its first part on."""
+
+    def __init__(self, part: Part, raw: Fetched, others: Iterator[tuple[Part, Fetched]]) -> None:
+        self.file = part.file
+        self.is_whole = part.last
+        self._part, self._raw, self._others = part, raw, others
+
+    @property
+    def first(self) -> bytes:
+        return _given(self._raw)
+
+    def pieces(self) -> Iterator[bytes]:
+        """All of them; the rest of a file that is given up is passed over by `skip`."""
+        yield _given(self._raw)
+        while not self._part.last:
+            self._part, raw = next(self._others)
+            yield _given(raw)
+
+    def skip(self) -> None:
+        while not self._part.last:
+            self._part, _ = next(self._others)
+
+
+def _given(raw: Fetched) -> bytes:
+    if isinstance(raw, FileError):
+        raise raw
+    return raw
+
+
+def _checked(file: _File, url: str) -> Iterator[Chunk]:
+    """The decoded chunks of a file; one that cannot be read whole ends with the error."""
+    is_first = True
+    try:
+        for chunk in _decoded(file, url):
+            if is_first and (wrong := not_json_lines(chunk.data, whole=chunk.last)):
+                what, _, cure = wrong.partition(": ")
+                raise FileError(url, f"is {what}", cure)
+            is_first = False
+            yield chunk
+    except FileError as error:
+        file.skip()
+        yield Chunk(file.file, b"", True, error)
+
+
+def _decoded(file: _File, url: str) -> Iterator[Chunk]:
+    if is_zstd(file.file.key, file.first):
+        decoded = unzstd(file.pieces(), url)
+    elif file.first.startswith(MAGIC):
+        decoded = gunzip(file.pieces(), url)
+    elif file.is_whole:
+        yield Chunk(file.file, file.first, True)
+        return
+    else:
+        decoded = file.pieces()
+    for data in decoded:
+        yield Chunk(file.file, data, False)
+    yield Chunk(file.file, b"", True)

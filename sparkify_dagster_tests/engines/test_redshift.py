@@ -3,6 +3,7 @@
 Everything runs on the stand-in, a surrogate, with the statements exactly as they would be sent.
 """
 
+import gzip
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -40,6 +41,7 @@ from sparkify_dagster_tests.fixtures.warehouse import (
 from sparkify_dagster_tests.grammar.gate import problems_of_session
 from sparkify_dagster_tests.standin import StandIn
 from sparkify_dagster_tests.standin.server import _OPTIONS
+from sparkify_dagster_tests.test_lake import zstd
 
 pytestmark = pytest.mark.s3
 
@@ -499,3 +501,17 @@ def test_the_certificates_of_the_system_are_those_of_this_machine(
     platform = platform_on(server, s3_endpoint, lake, tmp_path, **given)
     assert platform.settings.cluster.sslrootcert == "system"
     assert not platform.warehouse.exists()
+
+
+def test_copy_unpacks_what_the_name_says(
+    on_redshift: Platform, lake: FolderLake, standin: StandIn
+) -> None:
+    for ending, packed in (("jsonl.zst", zstd), ("ndjson.gz", gzip.compress)):
+        lake.put("log_data", f"2018/11/05/part.{ending}", packed(lines([event(DAYS[0])])))
+    report = on_redshift.load("staging_events", days=None, reload=False, run_id="r")
+    assert [file.key for file in report.files if "part" in file.key] == [
+        "2018/11/05/part.jsonl.zst",
+        "2018/11/05/part.ndjson.gz",
+    ]
+    copies = [s.text for s in standin.statements if "COPY landing" in s.text]
+    assert sum("ZSTD" in text for text in copies) == 1

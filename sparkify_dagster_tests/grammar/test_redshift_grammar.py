@@ -75,11 +75,11 @@ def _copied() -> Iterator[tuple[str, str]]:
         yield f"{source.table}, misfits", copy_sql.count_of_misfits(rules)
         yield f"{source.table}, take over", copy_sql.take_over(rules)
         for json_as, role in (("'auto'", "default"), (":jsonpaths", ":role")):
-            for gzip in (True, False):
+            for packed in ("", *map(copy_sql.compression, ("x.json.gz", "x.jsonl.zst"))):
                 text = copy_sql.copy_statement(
-                    source.table, columns, json_as=json_as, gzip=gzip, role=role
+                    source.table, columns, json_as=json_as, packed=packed, role=role
                 )
-                yield f"{source.table}, COPY, {json_as}, gzip {gzip}", text
+                yield f"{source.table}, COPY, {json_as}, {packed}", text
     yield "drop the landing table", copy_sql.DROP_LANDING
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
+import pyarrow as pa
 import pytest
 
 from sparkify_dagster.lake import (
@@ -28,6 +29,7 @@ from sparkify_dagster.lake.base import CHUNK_BYTES
 from sparkify_dagster.lake.local import FileFetcher, LocalLake
 from sparkify_dagster.lake.s3 import S3Lake
 from sparkify_dagster.lake.s3_fetch import Patience, S3Fetcher
+from sparkify_dagster.settings.sources import SOURCES
 from sparkify_dagster_tests.fixtures.lake import REGION, SECRET_KEY, S3Endpoint
 from sparkify_dagster_tests.lake.fake_s3 import (
     ACCESS_KEY,
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
 
 MIB = 1 << 20
 F = TypeVar("F")
+LOGS, SONGS = SOURCES
 
 
 @dataclass(frozen=True)
@@ -256,6 +259,44 @@ def test_damaged_gzip_is_an_error_naming_the_file(place: Place, damage: str) -> 
     place.put("bad.json.gz", bytes(data))
     with pytest.raises(LakeError, match=r"bad\.json\.gz.* is damaged; upload"):
         contents(place.lake)
+
+
+def test_zstd_is_read_by_its_name_and_content(place: Place) -> None:
+    noise = random.Random(7).randbytes(9 * MIB)
+    place.put("a.json.zst", zstd(b"one\n") + zstd(b"two\n"))
+    place.put("plain.json.zst", b"content")
+    place.put("empty.jsonl.zst", zstd(b""))
+    place.put("noise.ndjson.zst", zstd(noise) + zstd(noise))
+    place.put("zeros.json.zst", zstd(b"0" * (5 * CHUNK_BYTES)))
+    assert contents(place.lake) == {
+        "a.json.zst": b"one\ntwo\n",
+        "plain.json.zst": b"content",
+        "empty.jsonl.zst": b"",
+        "noise.ndjson.zst": noise + noise,
+        "zeros.json.zst": b"0" * (5 * CHUNK_BYTES),
+    }
+    assert max(len(chunk.data) for chunk in place.lake.read(place.lake.list())) <= CHUNK_BYTES
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "message"),
+    [
+        (lambda data: data[:-9], r"bad\.json\.zst: the zstd data ends early; upload"),
+        (lambda data: data[:40] + b"\xff" * 99 + data[99:], r"zst: the zstd data is damaged; upl"),
+        (lambda data: data + b"rubbish after", r"zst: the zstd data is damaged; upload"),
+    ],
+)
+def test_spoilt_zstd_is_an_error_naming_the_file(
+    place: Place, spoilt: Callable[[bytes], bytes], message: str
+) -> None:
+    place.put("bad.json.zst", spoilt(zstd(random.Random(8).randbytes(1000))))
+    with pytest.raises(LakeError, match=message):
+        contents(place.lake)
+
+
+def zstd(data: bytes) -> bytes:
+    packed: bytes = pa.Codec("zstd").compress(data, asbytes=True)
+    return packed
 
 
 @pytest.mark.parametrize("new", [b"changed!", b"longer than before", b"short", b""])
@@ -694,9 +735,35 @@ def test_a_store_without_etags_is_read(fake_s3: FakeS3) -> None:
         contents(lake, files)
 
 
-def test_a_key_that_cannot_be_addressed_is_named(fake_s3: FakeS3) -> None:
-    fake_s3.objects["log_data/x//y.json"] = b"data"
-    with pytest.raises(LakeError, match=r"'log_data/x//y\.json' cannot be addressed.*rename"):
+def test_a_key_that_no_client_can_ask_for_is_listed_and_breaks_nothing(fake_s3: FakeS3) -> None:
+    keys = ["/x.json", "a.json", "x/./y.json", "x//y.json", "x\ty.json"]
+    fake_s3.objects.update({f"log_data/{key}": b"data" for key in keys})
+    assert [file.key for file in faulty(fake_s3).list()] == sorted(keys)
+    assert [key for key in keys if SONGS.owns(key)] == ["a.json"]
+
+
+@pytest.mark.parametrize("token", ["", "<NextContinuationToken>0</NextContinuationToken>"])
+def test_a_listing_that_goes_on_nowhere_is_an_error_and_not_an_end(
+    fake_s3: FakeS3, token: str
+) -> None:
+    page = f"<ListBucketResult><IsTruncated>true</IsTruncated>{token}</ListBucketResult>".encode()
+    fake_s3.list_faults.extend([lambda handler: handler.answer(200, page)] * 2)
+    with pytest.raises(LakeError, match=r"says that its listing goes on, and not where"):
+        faulty(fake_s3).list()
+
+
+@pytest.mark.parametrize("page", [b"", b"{}", b"<html/>", b"<ListBucketResult><Contents/>"])
+def test_a_later_page_that_is_not_s3s_is_an_error_and_not_an_end(
+    fake_s3: FakeS3, page: bytes
+) -> None:
+    fake_s3.objects.update({f"log_data/{n}.json": b"%d" % n for n in range(4)})
+
+    def first_then_nonsense(handler: Handler) -> None:
+        fake_s3.list_faults.append(lambda handler: handler.answer(200, page))
+        handler.list({"prefix": ["log_data/"]})
+
+    fake_s3.list_faults.append(first_then_nonsense)
+    with pytest.raises(LakeError, match="does not answer like S3: check the endpoint"):
         faulty(fake_s3).list()
 
 

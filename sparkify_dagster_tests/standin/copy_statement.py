@@ -18,7 +18,7 @@ _NOT_WITH_JSON = word_set("""
     """)
 _NOT_SERVED = word_set("""
     CREDENTIALS ACCESS_KEY_ID SECRET_ACCESS_KEY SESSION_TOKEN AVRO PARQUET ORC SHAPEFILE ENCRYPTED
-    MASTER_SYMMETRIC_KEY LZOP ZSTD SSH ACCEPTINVCHARS ACCEPTANYDATE ROUNDEC TRIMBLANKS EXPLICIT_IDS
+    MASTER_SYMMETRIC_KEY LZOP SSH ACCEPTINVCHARS ACCEPTANYDATE ROUNDEC TRIMBLANKS EXPLICIT_IDS
     IGNOREHEADER TRUNCATECOLUMNS QUOTE IGNOREALLERRORS
     """)
 _ARN = re.compile(r"default|arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+")
@@ -184,6 +184,7 @@ _OPTIONS: dict[str, Callable[[Copy, Reader], Copy]] = {
     "JSON": _json,
     "GZIP": _compressed("gzip"),
     "BZIP2": _compressed("bzip2"),
+    "ZSTD": _compressed("zstd"),
     "MAXERROR": _max_error,
     "COMPUPDATE": _compupdate,
     "STATUPDATE": _statupdate,

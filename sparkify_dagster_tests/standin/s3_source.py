@@ -18,7 +18,20 @@ from sparkify_dagster_tests.standin.copy_statement import Copy
 from sparkify_dagster_tests.standin.errors import INTERNAL, RefusedError
 
 EVERYTHING = ("s3://",)
-_UNPACK: Mapping[str, Callable[[bytes], bytes]] = {"gzip": gzip.decompress, "bzip2": bz2.decompress}
+
+
+def _unzstd(data: bytes) -> bytes:
+    import pyarrow as pa
+
+    unpacked: bytes = pa.CompressedInputStream(pa.BufferReader(data), "zstd").read()
+    return unpacked
+
+
+_UNPACK: Mapping[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.decompress,
+    "bzip2": bz2.decompress,
+    "zstd": _unzstd,
+}
 
 
 class S3Client(Protocol):

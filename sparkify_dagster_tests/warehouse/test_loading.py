@@ -25,6 +25,7 @@ from sparkify_dagster_tests.fixtures.warehouse import (
     rows_of,
     song,
 )
+from sparkify_dagster_tests.lake.test_lake import zstd
 from sparkify_dagster_tests.simulate.conftest import REAL
 from sparkify_dagster_tests.warehouse.histories import everything_derived
 from sparkify_dagster_tests.warehouse.test_parsing import BAD_LINES
@@ -264,6 +265,48 @@ def test_unknown_keys_are_counted_by_file_and_warned_about(
     (reported,) = (o for o in report.outcomes if o.check.name == "no_unknown_keys")
     assert Counter(dict.fromkeys(reported.offending_by_day, reported.offending)) == {FIRST: 2}
     assert not reported.failed_hard
+
+
+@pytest.mark.every_engine
+def test_files_as_people_have_them_are_loaded_into_their_days(
+    platform: Platform, folder_lake: FolderLake
+) -> None:
+    names = {
+        "2018-11-01-events.jsonl": FIRST,
+        "2018/11/02/part-0000.ndjson.gz": SECOND,
+        "year=2018/month=11/day=03/part-0000.json.zst": FIRST + timedelta(2),
+        "dt=2018-11-04/part-0000.jsonl.zst": FIRST + timedelta(3),
+        "2018/11/05/13/delivery-1-2018-11-05-13-00-00-0f9a": FIRST + timedelta(4),
+    }
+    for key, day in names.items():
+        content = lines([event(day)])
+        pack = {"gz": gzip.compress, "zst": zstd}.get(key.rpartition(".")[2], bytes)
+        folder_lake.put("log_data", key, pack(content))
+    folder_lake.put("song_data", "s.ndjson.zst", zstd(lines([song()])))
+    folder_lake.put("log_data", "2018-11-021-events.json", lines([event()]))
+    report = load(platform)
+    assert {file.key: file.day for file in report.files} == names
+    assert report.strange_files == ("2018-11-021-events.json",)
+    assert load(platform, "staging_songs").rows_total == 1
+    assert rows_of(platform, "SELECT source_file, log_date FROM staging_events") == sorted(
+        names.items()
+    )
+
+
+def test_a_loaded_file_whose_name_has_no_day_by_now_keeps_its_rows_and_is_reported(
+    platform: Platform, folder_lake: FolderLake
+) -> None:
+    key = "2018-11-011-events.json"
+    folder_lake.put_events(FIRST, event())
+    load(platform)
+    for table in ("load_files", "staging_events"):
+        column = "key" if table == "load_files" else "source_file"
+        with platform.warehouse.write(print) as session:
+            session.execute(f"UPDATE {table} SET {column} = '{key}'")
+    (folder_lake.root / "log_data" / KEY).unlink()
+    folder_lake.put("log_data", key, lines([event(), event(itemInSession=1)]))
+    report = load(platform)
+    assert (report.files, report.strange_files, report.rows_total) == ((), (key,), 1)
 
 
 def test_files_with_strange_names_are_reported_and_not_read(

@@ -168,9 +168,8 @@ def lake_lines(platform: Platform, status: LakeStatus) -> list[str]:
         )
     for name, source in platform.catalogue.sources.items():
         if strange := status.strange_files.get(name):
-            expected = "YYYY-MM-DD….json" if source.dated else "….json"
             lines.append(
-                f"{counted(len(strange), 'file')} with another name than {expected} in"
+                f"{counted(len(strange), 'file')} with another name than {source.names} in"
                 f" {platform.lake_uri(name)}, not read: {_some(strange)}"
             )
         if gone := status.gone_files.get(name):

@@ -68,12 +68,18 @@ def check_jsonpaths(text: bytes, rules: LineRules, place: str) -> None:
             )
 
 
+def compression(key: str) -> str:
+    """COPY's word for how a file of this name is compressed; empty if it is not."""
+    return {"gz": "GZIP", "zst": "ZSTD"}.get(key.rpartition(".")[2], "")
+
+
 def copy_statement(
-    table: str, columns: Iterable[str], *, json_as: str, gzip: bool, role: str
+    table: str, columns: Iterable[str], *, json_as: str, packed: str, role: str
 ) -> str:
     """A COPY with the parameters :manifest, :region, :max_errors, and :role, :jsonpaths if any.
 
-    `json_as` is `auto` or a parameter; `role` is `default` or a parameter.
+    `json_as` is `auto` or a parameter; `role` is `default` or a parameter; `packed` is how the
+    files are compressed, as `compression` says.
     """
     return "\n".join(
         (
@@ -83,7 +89,7 @@ def copy_statement(
             "REGION :region",
             "MANIFEST",
             f"FORMAT JSON {json_as}",
-            *(["GZIP"] if gzip else []),
+            *([packed] if packed else []),
             "TIMEFORMAT 'auto'",
             # Encodings are declared, and statistics are asked for when a load was large.
             "COMPUPDATE OFF",

@@ -91,9 +91,10 @@ def plan_load(
     unchanged = 0
     for file in listing:
         version = versions.get(file.key)
+        is_read = version is None or version.etag != file.etag or reload
         day = version.day if version else source.day_of(file.key)
-        if version is None and not (day or source.owns(file.key)):
-            strange.append(file.key)
+        if is_read and not source.owns(file.key):
+            strange.append(file.key)  # also one that was loaded when names were read otherwise
         elif day is not None and not partitions.holds(day):
             outside.append(file.key)
         elif not _within(day, days):
