@@ -17,7 +17,7 @@ from sparkify_dagster.present.charts.specs import WIDTH as CHART_WIDTH
 from sparkify_dagster.simulate import Simulation, write_lake
 from sparkify_dagster_tests.fixtures.browser import MINUTE
 from sparkify_dagster_tests.fixtures.cli import Project, project_in
-from sparkify_dagster_tests.fixtures.ui import RunningUi, running_ui
+from sparkify_dagster_tests.fixtures.ui import LOCATION, REPOSITORY, RunningUi, running_ui
 
 FIRST, LAST, NEW = "2018-11-01", "2018-11-07", "2018-11-08"
 
@@ -54,6 +54,7 @@ def test_a_user_loads_looks_backfills_and_sees_a_new_file_arrive(
     materialize_all_assets(ui, page, artifacts)
     look_at_an_asset(ui, page, artifacts)
     look_at_a_chart(ui, page, artifacts)
+    look_at_a_resource(ui, page, artifacts)
     backfill_five_days(ui, page, artifacts)
     see_a_new_file_arrive(ui, page, artifacts)
 
@@ -98,6 +99,19 @@ def look_at_an_asset(ui: RunningUi, page: Page, artifacts: Path) -> None:
     page.get_by_role("tab", name="Events").click()
     expect(page.get_by_text("dagster/partition_row_count").first).to_be_visible()
     page.screenshot(path=artifacts / "6-events.png")
+
+
+def look_at_a_resource(ui: RunningUi, page: Page, artifacts: Path) -> None:
+    """What the warehouse is, what its fields mean and hold, and who uses it."""
+    page.goto(f"{ui.url}/locations/{REPOSITORY}@{LOCATION}/resources/warehouse")
+    expect(page.get_by_text("DuckDBWarehouseResource")).to_be_visible()
+    expect(page.get_by_text("A DuckDB file of this machine")).to_be_visible()
+    limit = page.get_by_role("row").filter(has_text="memory_limit")
+    expect(limit).to_contain_text("What DuckDB may use of the memory")
+    expect(limit).to_contain_text('"1GB"')
+    page.screenshot(path=artifacts / "resource.png")
+    page.get_by_role("tab", name="Uses").click()
+    expect(page.get_by_text("songplays_per_day", exact=True).first).to_be_visible()
 
 
 def look_at_a_chart(ui: RunningUi, page: Page, artifacts: Path) -> None:

@@ -1,4 +1,4 @@
-"""Fields of resources: what is configured becomes their defaults, and what is secret is hidden."""
+"""How what is configured becomes the defaults of a resource's fields."""
 
 from collections.abc import Mapping
 from copy import copy
@@ -8,12 +8,8 @@ from pydantic import create_model
 
 if TYPE_CHECKING:
     import dagster as dg
-    from pydantic.config import JsonDict
 
 _Resource = TypeVar("_Resource", bound="dg.ConfigurableResource[Any]")
-
-SECRET: "JsonDict" = {"dagster__is_secret": True}
-"""What makes Dagster show `[hidden]` in the place of a field's value."""
 
 
 def with_defaults(resource: type[_Resource], values: Mapping[str, object]) -> _Resource:

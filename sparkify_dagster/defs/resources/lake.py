@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pydantic import Field
 
-from sparkify_dagster.defs.resources.defaults import SECRET, with_defaults
+from sparkify_dagster.defs.resources.defaults import with_defaults
 from sparkify_dagster.lake import Lake, LakeError, open_lake
 from sparkify_dagster.settings import KEYS, Settings
 from sparkify_dagster.settings.sections import LAKE, S3Options, S3Settings
@@ -86,19 +86,16 @@ class S3LakeResource(LakeResource):
     aws_access_key_id: str | None = Field(
         default=None,
         repr=False,
-        json_schema_extra=SECRET,
         description="Access key, as an environment variable",
     )
     aws_secret_access_key: str | None = Field(
         default=None,
         repr=False,
-        json_schema_extra=SECRET,
         description="Its secret, as an environment variable",
     )
     aws_session_token: str | None = Field(
         default=None,
         repr=False,
-        json_schema_extra=SECRET,
         description="Token of a temporary key, as an environment variable",
     )
 

@@ -15,7 +15,7 @@ import dagster as dg
 from pydantic import Field, PrivateAttr
 
 from sparkify_dagster.defs.instance.process_identity import sign
-from sparkify_dagster.defs.resources.defaults import SECRET, with_defaults
+from sparkify_dagster.defs.resources.defaults import with_defaults
 from sparkify_dagster.defs.resources.lake import LakeResource
 from sparkify_dagster.defs.resources.redshift_client import RedshiftClient
 from sparkify_dagster.engines.base import Session, Warehouse
@@ -141,7 +141,6 @@ class ServerWarehouseResource(WarehouseResource):
     password: str | None = Field(
         default=None,
         repr=False,
-        json_schema_extra=SECRET,
         description="Their password, as an environment variable; by default"
         " SPARKIFY_CLUSTER_DB_PASSWORD",
     )
