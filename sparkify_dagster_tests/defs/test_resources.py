@@ -33,11 +33,11 @@ from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.lake import LakeError
 from sparkify_dagster.settings import Settings, load_settings
 from sparkify_dagster.warehouse import WarehouseError, open_platform
+from sparkify_dagster_tests.defs.conftest import SmallRun
 from sparkify_dagster_tests.engines.postgres_server import Database
 from sparkify_dagster_tests.fixtures.dagster import FIRST, LAST, SmallLake
 from sparkify_dagster_tests.fixtures.engines import standin_environ
 from sparkify_dagster_tests.fixtures.lake import S3Endpoint
-from sparkify_dagster_tests.fixtures.runs import SmallRun
 from sparkify_dagster_tests.fixtures.warehouse import rows_of
 from sparkify_dagster_tests.lake.fake_s3 import ACCESS_KEY
 from sparkify_dagster_tests.planted import SECRET_KEY
