@@ -5,13 +5,14 @@ through here before it is launched. Which rows belong to a day is the warehouse'
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 
 import dagster as dg
 
 from sparkify_dagster.errors import SparkifyError
+from sparkify_dagster.settings import SettingsError, days_until_today
 from sparkify_dagster.settings.sections import PartitionSettings
 
 RANGE_START_TAG = "dagster/asset_partition_range_start"
@@ -61,13 +62,10 @@ def all_days(settings: PartitionSettings) -> DayRange:
     Raises:
         DayError: if the first day is still to come.
     """
-    last = min(settings.last_day or _today(), _today())
-    if settings.first_day > last:
-        raise DayError(
-            f"There is no day to load yet: [PARTITIONS] FIRST_DAY = {settings.first_day} is in the"
-            " future. Set an earlier one in dwh.cfg."
-        )
-    return DayRange(settings.first_day, last)
+    try:
+        return DayRange(*days_until_today(settings))
+    except SettingsError as error:
+        raise DayError(str(error)) from None
 
 
 def parse_day(text: str) -> date:
@@ -107,7 +105,3 @@ def check_range(first: date, last: date, settings: PartitionSettings) -> DayRang
 def range_of_keys(keys: Sequence[str]) -> DayRange:
     """The range that a run's partition keys span; Dagster gives them in order, without gaps."""
     return DayRange(date.fromisoformat(keys[0]), date.fromisoformat(keys[-1]))
-
-
-def _today() -> date:
-    return datetime.now(UTC).date()

@@ -8,6 +8,7 @@ dwh.cfg itself, and nothing downstream looks at dwh.cfg or at SPARKIFY_* variabl
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +162,21 @@ def load_settings(
     )
 
 
+def days_until_today(partitions: PartitionSettings) -> tuple[date, date]:
+    """The first and the last day that there are by now (UTC).
+
+    Raises:
+        SettingsError: if the first is still to come.
+    """
+    today = datetime.now(UTC).date()
+    if partitions.first_day > today:
+        raise SettingsError(
+            f"There is no day to load yet: [PARTITIONS] FIRST_DAY = {partitions.first_day} is in"
+            " the future. Set an earlier one in dwh.cfg."
+        )
+    return partitions.first_day, min(partitions.last_day or today, today)
+
+
 def _working_directory() -> Path:
     try:
         return Path.cwd()
@@ -220,7 +236,9 @@ def _contradictions(values: Mapping[str, Mapping[str, Any]], *, server_exists: b
             f"[PARTITIONS] FIRST_DAY = {first} is after LAST_DAY = {last}:"
             " expected a first day that is not after the last"
         )
-    problems += _wide_open(values["DWH"]) + _scratch_in_lake(values["S3"])
+    problems += _wide_open(values["DWH"])
+    problems += _scratch_in_lake(values["S3"]) + _song_files_in_logs(values["S3"])
+    problems += _schema_taken(values["WAREHOUSE"], values["DUCKDB"])
     problems += alert_problems(values["ALERTS"], values["FRESHNESS"])
     return problems + (_login_of_another(engine, values["CLUSTER"]) if server_exists else [])
 
@@ -251,9 +269,39 @@ def _scratch_in_lake(s3: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _song_files_in_logs(s3: Mapping[str, Any]) -> list[str]:
+    """Files without a day are told by nothing but their place: logs below it would be read so."""
+    places = {s.setting: s3.get(s.setting.lower()) for s in SOURCES}
+    undated = [s.setting for s in SOURCES if not s.dated]
+    return [
+        f"[S3] {name} = {places[name]} holds {other} = {place}, whose files would be read as"
+        f" those of {name}: expected a place of its own"
+        for name in undated
+        for other, place in places.items()
+        if other != name and place and places[name] and _is_within(place, str(places[name]))
+    ]
+
+
+def _schema_taken(warehouse: Mapping[str, Any], duckdb: Mapping[str, Any]) -> list[str]:
+    """DuckDB names a database after its file, and then cannot tell it from a schema."""
+    schema, path = warehouse.get("schema"), duckdb.get("path")
+    if warehouse.get("engine") is not Engine.DUCKDB or not schema or not path:
+        return []
+    file = path.name.partition(".")[0].lower()
+    if file in (schema, f"{schema}_state") or schema in ("temp", "system"):
+        by = f"the file {path.name}" if file.startswith(schema) else "DuckDB itself"
+        return [f"[WAREHOUSE] SCHEMA = {schema} is taken by {by}: expected another name"]
+    return []
+
+
 def _meet(one: str, other: str) -> bool:
-    one, other = (f"{place.rstrip('/')}/" for place in (one, other))
-    return one.startswith(other) or other.startswith(one)
+    return _is_within(one, other) or _is_within(other, one)
+
+
+def _is_within(place: str, other: str) -> bool:
+    """Whether a place is the other or below it."""
+    place, other = (f"{text.rstrip('/')}/" for text in (place, other))
+    return place.startswith(other)
 
 
 def _login_of_another(engine: Engine, cluster: Mapping[str, Any]) -> list[str]:

@@ -7,7 +7,7 @@ transaction. What a statement says lives in the SQL files, how an engine runs it
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import TYPE_CHECKING, TypeVar
 
 from sparkify_dagster.catalogue.catalogue import Catalogue, read_catalogue
@@ -16,7 +16,7 @@ from sparkify_dagster.catalogue.lake_checks import lake_checks
 from sparkify_dagster.engines.base import Notify, Session, Warehouse, silent
 from sparkify_dagster.engines.open import open_warehouse
 from sparkify_dagster.lake import Lake, LakeFile, open_lake
-from sparkify_dagster.settings import Settings
+from sparkify_dagster.settings import Settings, days_until_today
 from sparkify_dagster.warehouse.admin.create_tables import prepare, standing_names
 from sparkify_dagster.warehouse.checks.lake_checks import hold_against_ledger
 from sparkify_dagster.warehouse.checks.run_checks import audit, refuse_failed, run_check, warn_about
@@ -62,10 +62,12 @@ class Platform:
         return open_lake(self.lake_uri(table), region=s3.region, endpoint_url=s3.endpoint_url)
 
     def partitions(self) -> Days:
-        """The first and the last day of the platform: the configured ones, up to today (UTC)."""
-        partitions = self.settings.partitions
-        today = datetime.now(UTC).date()
-        return partitions.first_day, min(partitions.last_day or today, today)
+        """The first and the last day of the platform: the configured ones, up to today (UTC).
+
+        Raises:
+            SettingsError: if the first day is still to come.
+        """
+        return days_until_today(self.settings.partitions)
 
     def load(
         self,
