@@ -237,6 +237,8 @@ def _number(column: Column, value: object) -> int | float:
         raise LineError("a fraction where a whole number is expected")
     low, high = integer_range(column)
     if not low <= number <= high:
+        if abs(number) < 2 ** _BITS[column.base_type]:
+            raise LineError(f"beyond {EXACT}: larger whole numbers of JSON are not exact")
         raise LineError(f"out of the range of {column.base_type}")
     return int(number)
 

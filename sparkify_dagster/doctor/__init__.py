@@ -31,7 +31,9 @@ def examine() -> Iterator[Finding]:
     yield Finding(Mark.OK, "configuration", f"{settings.config_file} is valid")
     platform = open_platform(_impatient(settings), platform.catalogue)
     yield from machine.home(settings.home)
-    yield from lake.days(platform)
+    for finding in lake.days(platform):
+        yield finding
+        return
     of_lake: list[Finding] = []
     for name, source in platform.catalogue.sources.items():
         for finding in guarded(f"lake {source.name}", lake.lake(platform, name)):

@@ -10,18 +10,15 @@ from sparkify_dagster.engines.redshift.copy_sql import check_jsonpaths
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.lake import Lake, LakeFile
 from sparkify_dagster.lake.single import read_file
+from sparkify_dagster.settings.days import DayError
 from sparkify_dagster.warehouse import Platform
 
 
 def days(platform: Platform) -> Iterator[Finding]:
-    first, last = platform.partitions()
-    if first > last:
-        yield Finding(
-            Mark.FAIL,
-            "days",
-            f"FIRST_DAY {first} is in the future",
-            f"Set [PARTITIONS] FIRST_DAY in {platform.settings.config_file}.",
-        )
+    try:
+        platform.partitions()
+    except DayError as error:
+        yield Finding(Mark.FAIL, "days", str(error))
 
 
 def lake(platform: Platform, table: str) -> Iterator[Finding]:

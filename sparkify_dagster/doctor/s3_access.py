@@ -45,6 +45,16 @@ _REFUSALS = (
         "Set [S3] REGION to the region of the bucket.",
     ),
     (
+        r"InvalidObjectState|storage class",
+        "an object of {place} is archived",
+        "Restore it (aws s3api restore-object), and run again when that is done.",
+    ),
+    (
+        r"kms:Decrypt|KMS\.",
+        "the role {role} may not use the key that {place} is encrypted with",
+        "Give it kms:Decrypt on that key of AWS KMS, and see that the key is enabled.",
+    ),
+    (
         r"Access ?Denied|Status 403|Forbidden",
         "the role {role} may not read {place}",
         "Give it s3:GetObject on the objects and s3:ListBucket on the bucket, and kms:Decrypt"

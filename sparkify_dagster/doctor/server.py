@@ -34,6 +34,7 @@ def server(platform: Platform, warehouse: ServerWarehouse) -> Iterator[Finding]:
         return
     with closing(connection):
         yield _connected(platform, connection)
+        yield from _encoding(platform, connection)
         session = warehouse.session(connection)
         for statement in warehouse.settings_of_a_connection("doctor"):
             session.execute(statement)
@@ -62,6 +63,16 @@ def _connected(platform: Platform, connection: "Connection") -> Finding:
         return Finding(Mark.OK, "server", f"{said}, over {protocol}")
     said = f"{said}, over {protocol}, but nobody checks that it is the right server"
     return Finding(Mark.WARN, "server", said, "Set [CLUSTER] SSLMODE = verify-full.")
+
+
+def _encoding(platform: Platform, connection: "Connection") -> Iterator[Finding]:
+    """SQL_ASCII keeps whatever it is sent; Redshift calls UTF-8 UNICODE."""
+    encoding = connection.info.parameter_status("server_encoding") or "UTF8"
+    if encoding not in ("UTF8", "UNICODE", "SQL_ASCII"):
+        name = platform.settings.cluster.db_name
+        said = f"database {name} is in {encoding}, which cannot hold every text of the lake"
+        advice = "Make one WITH ENCODING 'UTF8' TEMPLATE template0, and set [CLUSTER] DB_NAME."
+        yield Finding(Mark.FAIL, "encoding", said, advice)
 
 
 def _clock(session: "Session", warehouse: ServerWarehouse) -> Iterator[Finding]:

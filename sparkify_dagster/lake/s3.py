@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from datetime import timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sparkify_dagster.interruptible import interruptibly
@@ -46,8 +47,7 @@ class S3Lake:
         prefix = prefix.strip("/")
         if not bucket or "//" in prefix:
             raise LakeError(f"{uri}: an S3 lake is written s3://bucket/prefix")
-        for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):  # as every AWS tool takes them
-            endpoint_url = endpoint_url or os.environ.get(name) or None
+        endpoint_url = endpoint_url or _configured_endpoint(uri)
         if endpoint_url is None and not self._options.use_ssl:
             endpoint_url = f"http://s3.{region}.amazonaws.com"
         if endpoint_url is not None and not endpoint_url.startswith(("http://", "https://")):
@@ -132,3 +132,33 @@ class S3Lake:
     def _is_public(self) -> bool:
         """Whether no request is signed."""
         return self._options.unsigned or os.environ.get("AWS_SKIP_SIGNATURE", "").lower() in _YES
+
+
+def _configured_endpoint(uri: str) -> str | None:
+    """What every AWS tool is told by AWS_ENDPOINT_URL(_S3), or by the profile of ~/.aws/config."""
+    if os.environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
+        return None
+    for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
+        if given := os.environ.get(name):
+            return given
+    file = Path(os.environ.get("AWS_CONFIG_FILE") or "~/.aws/config").expanduser()
+    # Most files name none, and botocore takes its time.
+    if not (file.is_file() and b"endpoint_url" in file.read_bytes()):
+        return None
+    from botocore.configprovider import ConfiguredEndpointProvider
+    from botocore.exceptions import BotoCoreError
+    from botocore.session import Session
+
+    session = Session()
+    try:
+        if session.get_config_variable("ignore_configured_endpoint_urls"):
+            return None
+        provider = ConfiguredEndpointProvider(
+            session.full_config, session.get_scoped_config(), "s3"
+        )
+        found = provider.provide()
+    except BotoCoreError as error:
+        found, problem = None, type(error).__name__
+    else:
+        return str(found) if found else None
+    raise LakeError(f"{uri}: no usable AWS credentials ({problem}): {SET_CREDENTIALS}")

@@ -72,12 +72,13 @@ class Place:
 def explain(error: Exception, place: Place, url: str, *, listing: bool) -> str:
     """The whole message for a failed request for ``url``."""
     text = str(error)
-    code = _first(r"<Code>(\w+)</Code>", text)
+    code = _first(r"<Code>([\w.]+)</Code>", text)
     status = int(_first(r"status code: (\d+)", text) or 0)
     if "External AWS credential provider" in text:
         return f"{url}: the AWS credentials could not be renewed: sign in again, or check the role"
     return (
         _credentials(code, place, url)
+        or _state(code, text, url)
         or _bucket(code, status, text, place, listing)
         or _access(status, place, url, listing)
         or _server(text, status, code, place, url)
@@ -116,6 +117,28 @@ def _credentials(code: str, place: Place, url: str) -> str:
         return f"{url}: the secret key does not fit the access key: check AWS_SECRET_ACCESS_KEY"
     if code == "RequestTimeTooSkewed":
         return f"{url}: this machine's clock differs too much from {place.server}'s: set the clock"
+    return ""
+
+
+def _state(code: str, text: str, url: str) -> str:
+    """What keeps even those out who may read."""
+    if code == "InvalidObjectState":
+        where = _first(r"<StorageClass>(\w+)</StorageClass>", text) or "GLACIER or DEEP_ARCHIVE"
+        tier = _first(r"<AccessTier>(\w+)</AccessTier>", text)
+        return (
+            f"{url} is archived (storage class {where}{f', {tier}' if tier else ''}): restore it"
+            " (aws s3api restore-object), and run again when that is done"
+        )
+    if code == "AllAccessDisabled":
+        return f"{url}: all access to this bucket or object is disabled: ask its owner, or AWS"
+    if code.startswith("KMS."):
+        return f"{url}: its key in AWS KMS cannot be used ({code}): enable the key, or its access"
+    if code == "AccessDenied" and "kms:" in text:
+        key = _first(r"(arn:aws[\w-]*:kms:[\w:/-]+)", text)
+        return (
+            f"{url}: access refused: it is encrypted, and the credentials need kms:Decrypt on"
+            f" {key or 'its key in AWS KMS'}"
+        )
     return ""
 
 

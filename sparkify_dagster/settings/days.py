@@ -40,19 +40,14 @@ def all_days(settings: PartitionSettings) -> DayRange:
     Raises:
         DayError: if the first day is still to come.
     """
-    days = configured_days(settings)
+    today = datetime.now(UTC).date()
+    days = DayRange(settings.first_day, min(settings.last_day or today, today))
     if days.first > days.last:
         raise DayError(
             f"There is no day to load yet: [PARTITIONS] FIRST_DAY = {days.first} is in the"
             " future. Set an earlier one in dwh.cfg."
         )
     return days
-
-
-def configured_days(settings: PartitionSettings) -> DayRange:
-    """The same; an empty range, whose last day is before its first, if that is still to come."""
-    today = datetime.now(UTC).date()
-    return DayRange(settings.first_day, min(settings.last_day or today, today))
 
 
 def parse_day(text: str) -> date:

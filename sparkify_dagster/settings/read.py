@@ -250,7 +250,9 @@ def _contradictions(values: Mapping[str, Mapping[str, Any]], *, server_exists: b
             f"[PARTITIONS] FIRST_DAY = {first} is after LAST_DAY = {last}:"
             " expected a first day that is not after the last"
         )
-    problems += _wide_open(values["DWH"]) + _scratch_in_lake(values["S3"])
+    problems += _wide_open(values["DWH"])
+    problems += _scratch_in_lake(values["S3"]) + _song_files_in_logs(values["S3"])
+    problems += _schema_taken(values["WAREHOUSE"], values["DUCKDB"])
     problems += alert_problems(values["ALERTS"], values["FRESHNESS"])
     return problems + (_login_of_another(engine, values["CLUSTER"]) if server_exists else [])
 
@@ -281,9 +283,39 @@ def _scratch_in_lake(s3: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _song_files_in_logs(s3: Mapping[str, Any]) -> list[str]:
+    """Files without a day are told by nothing but their place: logs below it would be read so."""
+    places = {s.setting: s3.get(s.setting.lower()) for s in SOURCES}
+    undated = [s.setting for s in SOURCES if not s.dated]
+    return [
+        f"[S3] {name} = {places[name]} holds {other} = {place}, whose files would be read as"
+        f" those of {name}: expected a place of its own"
+        for name in undated
+        for other, place in places.items()
+        if other != name and place and places[name] and _is_within(place, str(places[name]))
+    ]
+
+
+def _schema_taken(warehouse: Mapping[str, Any], duckdb: Mapping[str, Any]) -> list[str]:
+    """DuckDB names a database after its file, and then cannot tell it from a schema."""
+    schema, path = warehouse.get("schema"), duckdb.get("path")
+    if warehouse.get("engine") is not Engine.DUCKDB or not schema or not path:
+        return []
+    file = path.name.partition(".")[0].lower()
+    if file in (schema, f"{schema}_state") or schema in ("temp", "system"):
+        by = f"the file {path.name}" if file.startswith(schema) else "DuckDB itself"
+        return [f"[WAREHOUSE] SCHEMA = {schema} is taken by {by}: expected another name"]
+    return []
+
+
 def _meet(one: str, other: str) -> bool:
-    one, other = (f"{place.rstrip('/')}/" for place in (one, other))
-    return one.startswith(other) or other.startswith(one)
+    return _is_within(one, other) or _is_within(other, one)
+
+
+def _is_within(place: str, other: str) -> bool:
+    """Whether a place is the other or below it."""
+    place, other = (f"{text.rstrip('/')}/" for text in (place, other))
+    return place.startswith(other)
 
 
 def _login_of_another(engine: Engine, cluster: Mapping[str, Any]) -> list[str]:

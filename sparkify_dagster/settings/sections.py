@@ -47,8 +47,9 @@ class WarehouseSettings:
     engine: Engine = field(metadata=key(choice(Engine), "duckdb, postgres or redshift", "duckdb"))
     schema: str = field(  # 57: with `_state` behind it, it is still a name for PostgreSQL
         metadata=key(
-            text("|(?!pg_)[a-z_][a-z0-9_]{0,56}"),
-            "nothing, or a name of at most 57 small letters, digits and _, not beginning with pg_",
+            text("|(?!pg_|information_schema$)[a-z_][a-z0-9_]{0,56}"),
+            "nothing, or a name of at most 57 small letters, digits and _, not beginning with pg_"
+            " and not information_schema",
         )
     )
 

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 PREFIX = "SPARKIFY_"
+NOT_KEYS = {f"{PREFIX}{name}" for name in ("CONFIG", "LIVE_CONFIG", "NO_SKIPS")}
+"""The file itself, and what the tests are told."""
 
 
 @dataclass(frozen=True)
@@ -195,7 +197,20 @@ def read_given(
             if name not in known:
                 meant = _meant(variable, [prefix + item for item in known])
                 problems.append(f"[{section}] {_name(name)} is not a key ({variable}): {meant}")
-    return given, problems
+    return given, problems + _unknown_variables(environ, keys)
+
+
+def _unknown_variables(environ: Mapping[str, str], keys: Keys) -> list[str]:
+    """What is wrong with variables that no section explains; tests and shells have some too."""
+    known = [f"{PREFIX}{section}_{name}" for section, names in keys.items() for name in names]
+    of_sections = tuple(f"{PREFIX}{section}_" for section in keys)
+    problems = []
+    for variable in sorted(name for name in environ if name.startswith(PREFIX)):
+        if variable.startswith(of_sections) or variable in NOT_KEYS:
+            continue
+        meant = _meant(variable, known, f"{PREFIX}<SECTION>_<KEY>")
+        problems.append(f"{_name(variable)} is not a key (environment): {meant}")
+    return problems
 
 
 def parse_section(
@@ -206,7 +221,9 @@ def parse_section(
     problems: list[str] = []
     for name, key in keys.items():
         item = given.get((section, name), Given("", file.name, file.parent))
-        value = _unquoted(item.text.strip())
+        # The environment needs no quotes: a password from there may begin with one, or a blank.
+        is_whole = "PASSWORD" in name and item.source.startswith(PREFIX)
+        value = item.text if is_whole else _unquoted(item.text.strip())
         problem = _unfit(name, key, value)
         if not problem:
             try:
@@ -246,11 +263,13 @@ def _name(written: str) -> str:
     return written if re.fullmatch(r"[\w. -]{1,60}", written) else "(not shown)"
 
 
-def _meant(name: str, known: list[str]) -> str:
+def _meant(name: str, known: list[str], otherwise: str = "") -> str:
     from difflib import get_close_matches
 
     close = get_close_matches(name.upper(), known, 1)
-    return f"did you mean {close[0]}?" if close else f"expected one of {', '.join(known)}"
+    if close:
+        return f"did you mean {close[0]}?"
+    return f"expected {otherwise}" if otherwise else f"expected one of {', '.join(known)}"
 
 
 def _parse_ini(content: str) -> tuple[configparser.ConfigParser, list[str]]:

@@ -7,7 +7,7 @@ from sparkify_dagster.catalogue.catalogue import Catalogue
 from sparkify_dagster.engines.base import Session, Warehouse
 from sparkify_dagster.lake import Lake, open_lake
 from sparkify_dagster.settings import Settings
-from sparkify_dagster.settings.days import DayRange, configured_days
+from sparkify_dagster.settings.days import DayRange, all_days
 from sparkify_dagster.warehouse.admin.create_tables import prepare, standing_names
 
 
@@ -35,8 +35,12 @@ class PlatformBase:
         )
 
     def partitions(self) -> DayRange:
-        """The first and the last day of the platform: the configured ones, up to today (UTC)."""
-        return configured_days(self.settings.partitions)
+        """The first and the last day of the platform: the configured ones, up to today (UTC).
+
+        Raises:
+            DayError: if the first day is still to come.
+        """
+        return all_days(self.settings.partitions)
 
     def prepare(self, session: Session) -> None:
         """See that every table stands; only the first time, and when one came or went, closely.

@@ -100,7 +100,11 @@ def test_alerts_that_could_not_be_sent_are_warnings_without_their_urls(project: 
 
 def test_a_first_day_in_the_future_is_found(project: Project) -> None:
     days = {"SPARKIFY_PARTITIONS_FIRST_DAY": "2199-01-01", "SPARKIFY_PARTITIONS_LAST_DAY": ""}
-    assert "✗ days: FIRST_DAY 2199-01-01 is in the future" in findings(project, **days).out
+    assert "[PARTITIONS] FIRST_DAY = 2199-01-01 is in the future" in findings(project, **days).out
+    for options in ((), ("--from", "2018-11-02"), ("--full",)):
+        done = project.sparkify("run", *options, **days)
+        assert done.status == 1
+        assert "FIRST_DAY = 2199-01-01 is in the future" in done.err
 
 
 def test_a_warehouse_that_is_not_duckdbs_is_found(project: Project) -> None:

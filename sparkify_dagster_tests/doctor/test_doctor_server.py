@@ -403,3 +403,19 @@ def run(database: Database, statement: str | sql.Composed) -> None:
     with closing(database.connect()) as connection, connection.cursor() as cursor:
         cursor.execute(statement)
         connection.commit()
+
+
+def test_a_database_that_cannot_hold_every_text_is_found(
+    on_postgres: Project, postgres_database: Database
+) -> None:
+    name = f"{on_postgres.environment['SPARKIFY_CLUSTER_DB_NAME']}_latin1"
+    with closing(postgres_database.connect()) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        cursor.execute(f"CREATE DATABASE {name} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
+    try:
+        said = failure(on_postgres, DB_NAME=name)
+    finally:
+        with closing(postgres_database.connect()) as connection, connection.cursor() as cursor:
+            connection.autocommit = True
+            cursor.execute(f"DROP DATABASE {name}")
+    assert said.startswith(f"encoding: database {name} is in LATIN1, which cannot hold every text")

@@ -37,9 +37,9 @@ from sparkify_dagster_tests.fixtures.warehouse import (
     song,
 )
 from sparkify_dagster_tests.grammar.gate import problems_of_session
+from sparkify_dagster_tests.lake.test_lake import zstd
 from sparkify_dagster_tests.standin import StandIn
 from sparkify_dagster_tests.standin.server import _OPTIONS
-from sparkify_dagster_tests.test_lake import zstd
 
 pytestmark = pytest.mark.s3
 
@@ -255,7 +255,6 @@ def test_a_file_that_changes_between_listing_and_copy_is_read_in_its_newest_vers
     on_redshift: Platform, standin: StandIn, lake: FolderLake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load_all(on_redshift)
-    before = everything(on_redshift)
     lake.put_events(DAYS[1], event(DAYS[1]))
     listed = on_redshift.lake("staging_events").list()
     lake.put_events(DAYS[1], event(DAYS[1]), event(DAYS[1]))

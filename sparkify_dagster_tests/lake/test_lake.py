@@ -805,3 +805,58 @@ def test_a_refused_object_says_which_permission_is_missing(fake_s3: FakeS3) -> N
     with pytest.raises(LakeError, match=need) as caught:
         contents(faulty(fake_s3))
     says_nothing_secret(caught.value)
+
+
+KEY = "arn:aws:kms:us-east-1:123456789012:key/0f9a-1b"
+DENIED = f"User: u is not authorized to perform: kms:Decrypt on resource: {KEY} because no policy"
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "more", "said"),
+    [
+        ("InvalidObjectState", "", "<StorageClass>DEEP_ARCHIVE</StorageClass>",
+         r"a\.json is archived \(storage class DEEP_ARCHIVE\): restore it"),
+        ("InvalidObjectState", "",
+         "<StorageClass>INTELLIGENT_TIERING</StorageClass><AccessTier>ARCHIVE_ACCESS</AccessTier>",
+         r"archived \(storage class INTELLIGENT_TIERING, ARCHIVE_ACCESS\): restore it"),
+        ("AccessDenied", DENIED, "", rf"a\.json: access refused.* kms:Decrypt on {KEY}$"),
+        ("KMS.DisabledException", "", "", r"key in AWS KMS cannot be used .*: enable the key"),
+        ("AllAccessDisabled", "", "", r"a\.json: all access to this .* is disabled: ask its owner"),
+    ],
+)  # fmt: skip
+def test_what_keeps_readers_out_is_named_truly(
+    fake_s3: FakeS3, code: str, message: str, more: str, said: str
+) -> None:
+    fake_s3.objects["log_data/a.json"] = b"data"
+    body = f"<Error><Code>{code}</Code><Message>{message}</Message>{more}</Error>".encode()
+    fake_s3.get_faults.append(lambda handler: handler.answer(403, body))
+    with pytest.raises(LakeError, match=said) as caught:
+        contents(faulty(fake_s3))
+    says_nothing_secret(caught.value)
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [
+        "endpoint_url = {here}",
+        "endpoint_url = http://127.0.0.1:1\nservices = own\n"
+        "[services own]\ns3 =\n  endpoint_url = {here}",
+    ],
+)
+def test_the_endpoint_may_come_from_the_profile(
+    fake_s3: FakeS3, aws_environment: Env, tmp_path: Path, profile: str
+) -> None:
+    fake_s3.objects["log_data/a.json"] = b"data"
+    config = tmp_path / "config"
+    config.write_text(f"[profile own]\n{profile.format(here=fake_s3.endpoint_url)}\n")
+    aws_environment.setenv("AWS_CONFIG_FILE", str(config))
+    aws_environment.setenv("AWS_PROFILE", "own")
+    lake = open_lake("s3://bucket/log_data", region=REGION, endpoint_url=None)
+    assert contents(lake) == {"a.json": b"data"}
+    aws_environment.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")
+    with pytest.raises(LakeError, match=r"127\.0\.0\.1:1 cannot be reached"):
+        open_lake("s3://bucket/log_data", region=REGION, endpoint_url=None).list()
+    for name in ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "AWS_ENDPOINT_URL_S3"):
+        aws_environment.setenv(name, "true")
+    lake = S3Lake("s3://bucket/log_data", region=REGION, endpoint_url=None)
+    assert f"Amazon S3 in {REGION}" in lake.explain(OSError("status code: 503"), "x")

@@ -185,9 +185,9 @@ def test_only_one_matching_pair_of_quotes_is_removed(folder: Path) -> None:
 
 @same_folder
 @given(st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=30))
-def test_any_printable_password_arrives_as_it_is_when_quoted(folder: Path, password: str) -> None:
+def test_any_printable_password_arrives_quoted_in_the_file(folder: Path, password: str) -> None:
     from_file = load_settings(write(folder, CLUSTER={"DB_PASSWORD": f"'{password}'"}), {})
-    variable = {"SPARKIFY_CLUSTER_DB_PASSWORD": f'"{password}"'}
+    variable = {"SPARKIFY_CLUSTER_DB_PASSWORD": password}
     from_environment = load_settings(write(folder), variable)
     assert from_file.cluster.db_password == password
     assert from_environment.cluster.db_password == password
@@ -596,7 +596,7 @@ def test_a_mistyped_variable_is_an_error_that_names_the_right_one(folder: Path) 
 
 
 def test_variables_of_other_tools_are_ignored(folder: Path) -> None:
-    others = {"SPARKIFY_TEST_S3_ENDPOINT": "x", "SPARKIFY": "x", "S3_LOG_DATA": "x"}
+    others = {"SPARKIFY": "x", "S3_LOG_DATA": "x"}
     named = {"SPARKIFY_CONFIG": "elsewhere.cfg"}
     assert load_settings(write(folder), others | named) == load_settings(write(folder), {})
 
@@ -787,3 +787,44 @@ def test_the_module_imports_only_the_standard_library() -> None:
     )
     foreign = {name.partition(".")[0] for name in done.stdout.split()} - sys.stdlib_module_names
     assert foreign <= {"sparkify_dagster", "__main__", "__mp_main__"}
+
+
+@pytest.mark.parametrize("songs", ["lake", "lake/logs", "lake/logs/"])
+def test_song_files_are_not_sought_among_log_files(folder: Path, songs: str) -> None:
+    file = write(folder, S3={"LOG_DATA": "lake/logs", "SONG_DATA": songs})
+    (problem,) = refused(file).problems
+    assert "holds LOG_DATA = " in problem
+    assert "expected a place of its own" in problem
+    assert load_settings(write(folder, S3={"LOG_DATA": "lake", "SONG_DATA": "lake/songs"}), {})
+    assert load_settings(write(folder, S3={"LOG_DATA": "s3://b/logs", "SONG_DATA": "s3://b/l"}), {})
+
+
+@pytest.mark.parametrize(
+    ("variable", "said"),
+    [
+        ("SPARKIFY_DUCKBD_PATH", "did you mean SPARKIFY_DUCKDB_PATH?"),
+        ("SPARKIFY_S3LOG_DATA", "did you mean SPARKIFY_S3_LOG_DATA?"),
+        ("SPARKIFY_QQQQQQQQQQQQQQQQ", "expected SPARKIFY_<SECTION>_<KEY>"),
+    ],
+)
+def test_a_variable_of_no_section_is_refused_as_in_the_file(
+    folder: Path, variable: str, said: str
+) -> None:
+    (problem,) = refused(write(folder), {variable: "x"}).problems
+    assert problem == f"{variable} is not a key (environment): {said}"
+
+
+@pytest.mark.parametrize("secret", [" a b ", "'quoted'", '"', "#x;y", " "])
+def test_a_password_from_the_environment_is_taken_as_it_is(folder: Path, secret: str) -> None:
+    environ = {"SPARKIFY_CLUSTER_DB_PASSWORD": secret}
+    assert load_settings(write(folder), environ).cluster.db_password == secret
+
+
+@pytest.mark.parametrize("schema", ["songs", "temp", "system", "information_schema"])
+def test_a_schema_that_duckdb_could_not_tell_from_something_else_is_refused(
+    folder: Path, schema: str
+) -> None:
+    file = write(folder, DUCKDB={"PATH": "w/Songs.v2.duckdb"}, WAREHOUSE={"SCHEMA": schema})
+    (problem,) = refused(file).problems
+    assert f"[WAREHOUSE] SCHEMA = {schema}" in problem.replace("'", "")
+    assert load_settings(write(folder, WAREHOUSE={"SCHEMA": "songs"}), {}).warehouse.schema

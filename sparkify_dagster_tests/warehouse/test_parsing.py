@@ -291,3 +291,14 @@ def test_the_same_strange_lines_many_times_follow_the_rules(strange: list[bytes]
     strange = [line for line in strange if line.strip()]
     if strange:
         assert_bulk_follows_the_rules(EVENTS, strange * (300 // len(strange)))
+
+
+def test_a_number_too_large_says_which_limit_it_broke() -> None:
+    for number, said in (
+        (2**53, "registration: beyond 9007199254740991"),
+        (2**64, "registration: out of the range of BIGINT"),
+    ):
+        with pytest.raises(LineError, match=said):
+            EVENTS.row(dumped(event(registration=number)))
+    with pytest.raises(LineError, match="status: out of the range of INTEGER"):
+        EVENTS.row(dumped(event(status=2**40)))

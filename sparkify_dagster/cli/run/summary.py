@@ -211,9 +211,10 @@ def _spelled_out(outcome: CheckOutcome) -> str:
     if sample.rows:
         values = zip(sample.columns, sample.rows[0], strict=True)
         example = f", such as {', '.join(f'{name} = {_value(value)}' for name, value in values)}"
+    end = "" if example.endswith("?") else "."
     return (
         f"{check.table}.{check.name}: {' '.join(check.description.split())}"
-        f" {counted(outcome.offending, 'row')}{example}."
+        f" {counted(outcome.offending, 'row')}{example}{end}"
     )
 
 

@@ -174,7 +174,7 @@ def _rolled_back(
     results = (
         check_events.result(
             outcome,
-            f"{outcome.check.description} {outcome.offending} rows break this; nothing was"
+            f"{outcome.check.description} {_broken(outcome.offending)} this; nothing was"
             " written, and the table keeps its rows from before.",
         )
         for outcome in own
@@ -226,3 +226,7 @@ def _notify(context: dg.AssetExecutionContext, run: RunContext, table: str) -> N
         context.log.info(message)
 
     return notify
+
+
+def _broken(rows: int) -> str:
+    return "1 row breaks" if rows == 1 else f"{rows} rows break"

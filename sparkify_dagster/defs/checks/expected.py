@@ -9,6 +9,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from sparkify_dagster.console import counted
 from sparkify_dagster.defs.assets import metadata
 from sparkify_dagster.defs.assets.describe import Metadata
 from sparkify_dagster.defs.checks import check_events
@@ -95,7 +96,8 @@ def _said(verdict: Verdict) -> str:
     if found is None:
         return verdict.problem
     if found.equal:
-        return f"All {found.found_rows:,} rows are as expected."
+        rows = counted(found.found_rows, "row")
+        return f"{rows} as expected." if found.found_rows == 1 else f"All {rows} are as expected."
     return f"Not as expected: {counts(found)}."
 
 

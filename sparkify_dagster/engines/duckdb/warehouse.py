@@ -290,6 +290,12 @@ class DuckDBWarehouse(Warehouse):
                 f"{column} would be NULL, which its table file does not allow. Nothing was changed;"
                 " mend the transform or the data, or allow NULL there."
             )
+        if "Out of Memory" in text:
+            return WarehouseError(
+                f"{self.file}: the memory that DuckDB may use is full. Nothing was changed;"
+                f" raise [DUCKDB] MEMORY_LIMIT = {self._settings.memory_limit}, set fewer"
+                " THREADS, or load fewer days at once."
+            )
         if "No space left on device" in text or "disk is full" in text.lower():
             return WarehouseError(
                 f"{self.file}: the disk is full. Nothing was changed; make room and run again."

@@ -96,7 +96,7 @@ def _question(question: Question, table: Table) -> dict[str, Any]:
     shown = len(question.rows.rows)
     which = "The newest" if question.newest_first else "The first"
     caption = (
-        f"All {shown:,} rows"
+        (f"All {shown:,} rows" if shown != 1 else "The only row")
         if shown == question.total
         else (f"{which} {shown:,} of {question.total:,} rows")
     )

@@ -9,6 +9,7 @@ from datetime import date
 
 from sparkify_dagster.catalogue.check import Check
 from sparkify_dagster.catalogue.sql_files import incremental, whole
+from sparkify_dagster.console import counted
 from sparkify_dagster.engines.base import Session
 from sparkify_dagster.engines.rows import Rows
 from sparkify_dagster.errors import SparkifyError
@@ -27,7 +28,8 @@ class AuditFailedError(SparkifyError):
         self.outcomes = outcomes
         failed = [outcome for outcome in outcomes if outcome.blocks]
         told = "; ".join(
-            f"{o.check.name} ({o.offending} rows, such as {_told(o.sample)})" for o in failed
+            f"{o.check.name} ({counted(o.offending, 'row')}, such as {_told(o.sample)})"
+            for o in failed
         )
         super().__init__(
             f"{table}: {told}. Nothing was changed; the table keeps its rows from before. "
