@@ -23,6 +23,7 @@ from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.settings import load_settings
 from sparkify_dagster.warehouse import Platform
 from sparkify_dagster.warehouse.load.ledger import current_etags
+from sparkify_dagster.warehouse.status import recorded
 from sparkify_dagster_tests.fixtures.warehouse import (
     FIRST,
     FolderLake,
@@ -194,8 +195,8 @@ def days_of(request: dg.RunRequest) -> tuple[date, date]:
 
 def loaded_versions(platform: Platform, table: str = LOGS) -> dict[str, str]:
     """The etag of each current file in the ledger."""
-    recorded, _ = platform.recorded((table,), current_etags)
-    return recorded[table]
+    files, _, _ = recorded(platform, (table,), current_etags)
+    return files[table]
 
 
 def lake_versions(platform: Platform, table: str = LOGS) -> dict[str, str]:
