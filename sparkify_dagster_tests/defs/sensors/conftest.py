@@ -21,8 +21,10 @@ from sparkify_dagster.defs.resources import lake_resource, warehouse_resource
 from sparkify_dagster.defs.sensors.new_files import arrival_sensors
 from sparkify_dagster.errors import SparkifyError
 from sparkify_dagster.settings import load_settings
+from sparkify_dagster.settings.days import DayRange
 from sparkify_dagster.warehouse import Platform
 from sparkify_dagster.warehouse.load.ledger import current_etags
+from sparkify_dagster.warehouse.status import recorded
 from sparkify_dagster_tests.fixtures.warehouse import (
     FIRST,
     FolderLake,
@@ -122,13 +124,17 @@ class Daemon:
         """The run's process dies: at once, or when the first table is written."""
         run = self.launch(request)
         if after_loading:
-            days = days_of(request) if self.platform.catalogue.sources[self.table].dated else None
+            days = (
+                DayRange(*days_of(request))
+                if self.platform.catalogue.sources[self.table].dated
+                else None
+            )
             self.platform.load(self.table, days=days, reload=False, run_id=run.run_id)
         self.instance.report_run_failed(run, "Its process was killed.")
 
     def complete(self, request: dg.RunRequest) -> bool:
         """What the run does to the warehouse, and how it ends; a tick sees no more of a run."""
-        run, days = self.launch(request), days_of(request)
+        run, days = self.launch(request), DayRange(*days_of(request))
         catalogue = self.platform.catalogue
         selected = {key.to_user_string() for key in request.asset_selection or ()}
         config = request.run_config.get("ops", {})
@@ -194,8 +200,8 @@ def days_of(request: dg.RunRequest) -> tuple[date, date]:
 
 def loaded_versions(platform: Platform, table: str = LOGS) -> dict[str, str]:
     """The etag of each current file in the ledger."""
-    recorded, _ = platform.recorded((table,), current_etags)
-    return recorded[table]
+    files, _, _ = recorded(platform, (table,), current_etags)
+    return files[table]
 
 
 def lake_versions(platform: Platform, table: str = LOGS) -> dict[str, str]:
