@@ -50,11 +50,15 @@ class CopyRefusedError(WarehouseError):
 
 
 class TransientError(WarehouseError):
-    """The transaction is lost, but the same work may succeed in another."""
+    """The transaction is lost, but the same work may succeed in another.
 
-    def __init__(self, message: str, *, at_connect: bool = False) -> None:
+    `restarting`: the server itself says that it comes or goes.
+    """
+
+    def __init__(self, message: str, *, at_connect: bool = False, restarting: bool = False) -> None:
         super().__init__(message)
         self.at_connect = at_connect
+        self.restarting = restarting
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
@@ -11,9 +11,11 @@ import psycopg2
 import pytest
 
 from sparkify_dagster.engines.base import Session, TransientError
+from sparkify_dagster.engines.server.errors import explained
+from sparkify_dagster.engines.server.login import Credentials
 from sparkify_dagster.settings.days import DayRange
 from sparkify_dagster.warehouse import Platform, WarehouseBusyError, WarehouseError
-from sparkify_dagster_tests.engines.postgres_server import Database
+from sparkify_dagster_tests.engines.postgres_server import Database, PostgresServer
 from sparkify_dagster_tests.fixtures.engines import EngineUnderTest
 from sparkify_dagster_tests.fixtures.warehouse import (
     FIRST,
@@ -159,6 +161,94 @@ def test_a_serialization_failure_is_followed_by_the_whole_transaction_again(
     assert (len(harmed), len(reported)) == (1, 1)
     assert "in conflict" in reported[0]
     assert rows_of(server_platform, "SELECT COUNT(*) FROM staging_events") == [(1,)]
+
+
+@pytest.fixture
+def own_server() -> Iterator[PostgresServer]:
+    """One that may be stopped: no other test is on it."""
+    with PostgresServer() as server:
+        yield server
+
+
+def test_a_server_that_restarts_in_mid_transaction_is_waited_for_and_that_is_said(
+    own_server: PostgresServer,
+    folder_lake: FolderLake,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    platform = platform_on(own_server.database("postgres"), tmp_path, folder_lake)
+    folder_lake.put_events(FIRST, event())
+    told: list[str] = []
+
+    def notify(said: str) -> None:
+        told.append(said)
+        if "Waiting for the server" in said:
+            own_server.start()
+
+    harmed = failing_once(platform, monkeypatch, lambda _: own_server.stop(), "load_files")
+    report = platform.load("staging_events", days=None, reload=False, run_id="r", notify=notify)
+    assert (len(harmed), report.rows_total) == (1, 1)
+    assert "the transaction was lost" in told[0]
+    assert "Waiting for the server, at most 600 seconds." in told[1]
+    assert len(told) == 2
+
+
+def test_a_server_that_does_not_come_back_is_waited_for_no_longer_than_is_set(
+    own_server: PostgresServer,
+    folder_lake: FolderLake,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    database = own_server.database("postgres")
+    platform = platform_on(database, tmp_path, folder_lake, CLUSTER_LOCK_TIMEOUT=2)
+    folder_lake.put_events(FIRST, event())
+    failing_once(platform, monkeypatch, lambda _: own_server.stop(), "load_files")
+    started = time.monotonic()
+    with pytest.raises(TransientError, match=r"no connection: .*refused"):
+        platform.load("staging_events", days=None, reload=False, run_id="r")
+    assert 2 < time.monotonic() - started < 30
+
+
+def test_a_refused_password_is_not_tried_again(
+    server_platform: Platform,
+    folder_lake: FolderLake,
+    postgres_database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder_lake.put_events(FIRST, event())
+    asked: list[Credentials] = []
+
+    def changed(_: Session) -> None:
+        run_sql(postgres_database, END_OTHERS)
+        wrong = Credentials(postgres_database.user, "changed since")
+        monkeypatch.setattr(
+            server_platform.warehouse, "credentials", lambda: asked.append(wrong) or wrong
+        )
+
+    failing_once(server_platform, monkeypatch, changed, "load_files")
+    with pytest.raises(WarehouseError, match="password authentication failed") as caught:
+        server_platform.load("staging_events", days=None, reload=False, run_id="r")
+    assert not isinstance(caught.value, TransientError)
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "restarting"),
+    [
+        ("FATAL:  the database system is starting up", True),
+        ("FATAL:  the database system is shutting down", True),
+        ("connection to server failed: Connection refused", False),
+        ("timeout expired", False),
+        ("FATAL:  sorry, too many clients already", False),
+    ],
+)
+def test_what_may_pass_at_a_connection_is_told_from_what_stays(said: str, restarting: bool) -> None:
+    error = explained(psycopg2.OperationalError(said), "here", at_connect=True)
+    assert isinstance(error, TransientError)
+    assert error.restarting is restarting
+    for stays in ("password authentication failed", 'database "x" does not exist', "certificate"):
+        error = explained(psycopg2.OperationalError(stays), "here", at_connect=True)
+        assert not isinstance(error, TransientError)
 
 
 def test_what_cannot_be_mended_by_trying_again_is_not_tried_again(

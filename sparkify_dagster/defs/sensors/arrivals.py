@@ -59,9 +59,11 @@ class Arrivals:
 
 def impatient(platform: Platform, seconds: float = LOCK_SECONDS) -> Platform:
     """The same platform, for looking: it hardly waits until another process has written."""
-    patience = min(seconds, platform.settings.duckdb.lock_timeout)
+    duckdb, cluster = platform.settings.duckdb, platform.settings.cluster
     settings = replace(
-        platform.settings, duckdb=replace(platform.settings.duckdb, lock_timeout=patience)
+        platform.settings,
+        duckdb=replace(duckdb, lock_timeout=min(seconds, duckdb.lock_timeout)),
+        cluster=replace(cluster, lock_timeout=1),
     )
     return Platform(settings, platform.catalogue, open_warehouse(settings))
 

@@ -27,6 +27,17 @@ _LOST = re.compile(
     r"|SSL (connection has been closed|SYSCALL)|connection (reset|not open)|terminating connection",
     re.IGNORECASE,
 )
+# What libpq says of a connection that failed has no code. Only what may pass by itself is listed: a
+# refused password, say, is refused again.
+_RESTARTING = re.compile(
+    r"is starting up|is shutting down|in recovery mode|not yet accepting", re.I
+)
+_UNREACHED = re.compile(
+    r"connection refused|connection reset|closed the connection|timed? ?out|timeout expired"
+    r"|no such file or directory|network is unreachable|no route to host"
+    r"|too many (clients|connections)|connection slots",
+    re.IGNORECASE,
+)
 _ADVICE = {
     "23502": "Mend the transform or the data, or allow NULL there.",
     "23505": "A key that is declared unique came twice: mend the transform or the data.",
@@ -48,9 +59,12 @@ def explained(
     text = (error.diag.message_primary or str(error)).strip()
     if at_connect:
         reason = " ".join(text.split())
-        transient = bool(_TRANSIENT_CODES.fullmatch(code)) or not code
+        restarting = bool(_RESTARTING.search(reason))
+        transient = restarting or _UNREACHED.search(reason) or _TRANSIENT_CODES.fullmatch(code)
         message = f"{location}: no connection: {reason}. `sparkify doctor` says what to do."
-        return TransientError(message, at_connect=True) if transient else WarehouseError(message)
+        if not transient:
+            return WarehouseError(message)
+        return TransientError(message, at_connect=True, restarting=restarting)
     first = text.splitlines()[0] if text else type(error).__name__
     conflict = _CONFLICT.search(text) or _MADE_BY_ANOTHER.search(text)
     if conflict or _TRANSIENT_CODES.fullmatch(code) or _is_lost(error, text):

@@ -282,7 +282,7 @@ class ServerWarehouse(Warehouse):
 
     @contextmanager
     def write(self, notify: Notify, run_id: str = "") -> Iterator[Session]:
-        with self._connected(run_id, read_only=False) as connection:
+        with self._connected(run_id, read_only=False, notify=notify) as connection:
             session = self._begin(connection)
             standing = self._standing_schemas(session)
             missing = [s for s in (self.schema, self.state_schema) if s not in standing]
@@ -299,7 +299,7 @@ class ServerWarehouse(Warehouse):
 
     @contextmanager
     def read(self, notify: Notify) -> Iterator[Session]:
-        with self._connected("", read_only=True) as connection:
+        with self._connected("", read_only=True, notify=notify) as connection:
             session = self._begin(connection, notify)
             if self.state_schema not in self._standing_schemas(session):
                 raise WarehouseError(
@@ -319,12 +319,16 @@ class ServerWarehouse(Warehouse):
                 notify(f"{error} Trying again ({attempt + 1} of {ATTEMPTS}).")
             time.sleep(pause * random.uniform(0.5, 1.5))
             pause *= 2
+            # Restarting is a reason to lose a transaction: it may take longer than our attempts.
+            self._reached(run_id, notify, was_there=True).close()
         raise AssertionError("the last attempt returns or raises")
 
     @contextmanager
-    def _connected(self, run_id: str, *, read_only: bool) -> "Iterator[Connection]":
+    def _connected(
+        self, run_id: str, *, read_only: bool, notify: Notify = silent
+    ) -> "Iterator[Connection]":
         """A connection that is closed, and so rolled back, however the block ends."""
-        connection = self.prepared_connection(run_id)
+        connection = self.prepared_connection(run_id, notify)
         try:
             level = self.reading if read_only else self.isolation
             connection.set_session(isolation_level=level, readonly=read_only or None)
@@ -332,9 +336,9 @@ class ServerWarehouse(Warehouse):
         finally:
             connection.close()
 
-    def prepared_connection(self, run_id: str) -> "Connection":
+    def prepared_connection(self, run_id: str, notify: Notify = silent) -> "Connection":
         """A new connection with the settings of each one, between transactions."""
-        connection = self.connect(run_id)
+        connection = self._reached(run_id, notify)
         try:
             session = self.session(connection)
             for statement in self.settings_of_a_connection(run_id):
@@ -344,6 +348,26 @@ class ServerWarehouse(Warehouse):
             connection.close()
             raise
         return connection
+
+    def _reached(self, run_id: str, notify: Notify, *, was_there: bool = False) -> "Connection":
+        """A connection, also to a server that is restarting: it is waited for, and that is said.
+
+        A server that does not answer is only taken for one if it was there a moment ago.
+        """
+        deadline = time.monotonic() + self.cluster.lock_timeout
+        told = False
+        while True:
+            try:
+                return self.connect(run_id)
+            except TransientError as error:
+                was_there |= error.restarting
+                if not was_there or time.monotonic() > deadline:
+                    raise
+                if not told:
+                    patience = self.cluster.lock_timeout
+                    notify(f"{error} Waiting for the server, at most {patience} seconds.")
+                    told = True
+            time.sleep(random.uniform(0.5, 1))
 
     def _begin(self, connection: "Connection", notify: Notify = silent) -> ServerSession:
         session = self.session(connection, notify)
