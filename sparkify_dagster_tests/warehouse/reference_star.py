@@ -87,7 +87,7 @@ def users(plays: Iterable[Event]) -> list[Row]:
         latest = min(
             (e for e in own if e.ts == last),
             key=lambda e: (
-                e.level != "paid",
+                greatest_first(e.level),
                 -e.session_id,
                 -e.item_in_session,
                 nulls_last(e.first_name, e.last_name, e.gender),
@@ -97,12 +97,17 @@ def users(plays: Iterable[Event]) -> list[Row]:
     return rows
 
 
+def greatest_first(text: str) -> tuple[int, ...]:
+    """Sorts texts from the greatest to the smallest, by code point: 'paid' before 'free'."""
+    return (*(-ord(character) for character in text), 1)
+
+
 def user_levels(plays: Iterable[Event]) -> list[Row]:
     rows: list[Row] = []
     for user, own in grouped(plays, lambda e: e.user_id).items():
         periods: list[tuple[str, datetime]] = []
         for instant, together in sorted(grouped(own, lambda e: e.event_time).items()):
-            level = "paid" if any(e.level == "paid" for e in together) else "free"
+            level = max(e.level for e in together)
             if not periods or periods[-1][0] != level:
                 periods.append((level, instant))
         ends = [start for _, start in periods[1:]] + [None]
@@ -159,8 +164,8 @@ def songplays(plays: Iterable[Event], songs: Iterable[Song]) -> list[Row]:
         e = min(
             deliveries,
             key=lambda e: nulls_last(
-                e.log_date.toordinal(), e.level != "paid", e.song, e.artist, e.length, e.location,
-                e.user_agent,
+                e.log_date.toordinal(), greatest_first(e.level), e.song, e.artist, e.length,
+                e.location, e.user_agent,
             ),
         )  # fmt: skip
         match: tuple[str | None, str | None] = (None, None)
