@@ -99,7 +99,7 @@ def file_error(error: Exception, place: Place, url: str) -> FileError | None:
     if status == 404:
         return ChangedError(url, "vanished while the lake was being read")
     if status in {401, 403} or "InvalidPath" in text:
-        said = explain(error, place, url, listing=False).removeprefix(f"{url}: ")
+        said = explain(error, place, url, listing=False).removeprefix(url).lstrip(": ")
         cause, _, cure = said.partition(": ")
         return FileError(url, cause, cure)
     return None

@@ -147,13 +147,22 @@ def test_a_bucket_without_files_gets_no_sample(on_s3: Project, s3_endpoint: S3En
 
 
 @pytest.mark.slow
-def test_lines_beyond_the_limit_fail_the_run_and_name_the_file(project: Project) -> None:
+def test_a_day_that_is_held_back_fails_the_run_and_is_named_with_its_cure(project: Project) -> None:
     path = SmallLake(project.lake).put_day(date(2018, 11, 2))
     path.write_text(path.read_text() + '{"broken": \n')
-    message = project.sparkify("run").error
-    assert "2018-11-02-events.json line 3" in message
-    assert "MAX_REJECT_RATIO" in message
-    assert project.value("SELECT COUNT(*) FROM staging_events") == "0"
+    SmallLake(project.lake).put_day(date(2018, 11, 3))
+    done = project.sparkify("run")
+    assert done.status == 1
+    (line,) = (line for line in done.out.splitlines() if "is held back" in line)
+    assert "2018-11-02 is held back: 2018/11/2018-11-02-events.json: 1 of 3 lines" in line
+    assert "line 3: not one JSON object" in line
+    assert "MAX_REJECT_RATIO" in line
+    assert done.err.startswith("Error: Held back: 1 day, marked")
+    loaded = "SELECT COUNT(DISTINCT log_date) FROM songplays"
+    days = int(project.value(loaded))
+    path.write_text(path.read_text().replace('{"broken": \n', ""))
+    assert project.sparkify("run").status == 0
+    assert int(project.value(loaded)) == days + 1
 
 
 def test_a_folder_that_cannot_hold_the_warehouse(project: Project, tmp_path: Path) -> None:

@@ -12,9 +12,11 @@ from sparkify_dagster.defs import runs
 from sparkify_dagster.defs.instance import process_identity
 from sparkify_dagster.defs.instance.home import open_instance
 from sparkify_dagster.defs.partitions import daily_partitions
+from sparkify_dagster.lake import LakeError
 from sparkify_dagster.settings import Settings
 from sparkify_dagster.settings.days import DayRange
 from sparkify_dagster.warehouse import Platform
+from sparkify_dagster.warehouse.load.load_source import SourceLoad
 from sparkify_dagster_tests.fixtures.dagster import FIRST, LAST, THREE_DAYS, SmallLake
 from sparkify_dagster_tests.fixtures.warehouse import rows_of
 
@@ -122,15 +124,21 @@ def test_after_any_history_the_days_shown_are_the_days_held(
 
 @pytest.mark.slow
 def test_a_range_run_that_fails_leaves_every_day_as_it_was(
-    small_lake: SmallLake, small_platform: Platform, small_settings: Settings
+    small_lake: SmallLake,
+    small_platform: Platform,
+    small_settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    def unanswered(*_: object) -> None:
+        raise LakeError("The lake does not answer.")
+
     with open_instance(small_settings) as instance:
         assert runs.materialize(
             small_platform, instance, days=DayRange(FIRST, FIRST + timedelta(1))
         ).ok
         before = held(small_platform, "staging_events")
         small_lake.put_day(FIRST, users=(1, 2, 3))
-        small_lake.put_day(LAST).write_text("no JSON\n" * 9)
+        monkeypatch.setattr(SourceLoad, "run", unanswered)
         assert not runs.materialize(small_platform, instance, days=THREE_DAYS).ok
         assert held(small_platform, "staging_events") == before
         assert reported(instance, "staging_events") == before

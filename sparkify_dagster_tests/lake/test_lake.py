@@ -815,13 +815,13 @@ DENIED = f"User: u is not authorized to perform: kms:Decrypt on resource: {KEY} 
     ("code", "message", "more", "said"),
     [
         ("InvalidObjectState", "", "<StorageClass>DEEP_ARCHIVE</StorageClass>",
-         r"a\.json is archived \(storage class DEEP_ARCHIVE\): restore it"),
+         r"a\.json: is archived \(storage class DEEP_ARCHIVE\); restore it"),
         ("InvalidObjectState", "",
          "<StorageClass>INTELLIGENT_TIERING</StorageClass><AccessTier>ARCHIVE_ACCESS</AccessTier>",
-         r"archived \(storage class INTELLIGENT_TIERING, ARCHIVE_ACCESS\): restore it"),
+         r"archived \(storage class INTELLIGENT_TIERING, ARCHIVE_ACCESS\); restore it"),
         ("AccessDenied", DENIED, "", rf"a\.json: access refused.* kms:Decrypt on {KEY}$"),
-        ("KMS.DisabledException", "", "", r"key in AWS KMS cannot be used .*: enable the key"),
-        ("AllAccessDisabled", "", "", r"a\.json: all access to this .* is disabled: ask its owner"),
+        ("KMS.DisabledException", "", "", r"key in AWS KMS cannot be used .*; enable the key"),
+        ("AllAccessDisabled", "", "", r"a\.json: all access to this .* is disabled; ask its owner"),
     ],
 )  # fmt: skip
 def test_what_keeps_readers_out_is_named_truly(

@@ -1,10 +1,12 @@
 """The rules of the star by example; `test_promises` holds them against random histories."""
 
 import hashlib
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+from sparkify_dagster_tests.fixtures.engines import EngineUnderTest
 from sparkify_dagster_tests.fixtures.warehouse import (
     FIRST,
     FolderLake,
@@ -167,10 +169,11 @@ def test_the_most_frequent_spelling_of_an_artist_wins_with_its_own_place(
 
 @pytest.mark.every_engine
 def test_time_is_utc_with_iso_weeks_and_sunday_as_zero(
-    platform: Platform, folder_lake: FolderLake
+    engine: EngineUnderTest, folder_lake: FolderLake, tmp_path: Path
 ) -> None:
+    platform = engine.platform(tmp_path, folder_lake.root, LOAD_MAX_HOURS_AHEAD=2000)
     ts = 1_546_213_500_123  # Sunday 2018-12-30 23:45:00.123, in the last ISO week of 2018
-    folder_lake.put_events(date(2018, 12, 31), event(ts=ts), event(ts=ts + 86_400_000))
+    folder_lake.put_events(FIRST, event(ts=ts), event(ts=ts + 86_400_000))
     bring_up_to_date(platform)
     assert rows_of(platform, "SELECT * FROM time ORDER BY 1") == [
         (datetime.fromisoformat("2018-12-30T23:45:00.123"), 23, 30, 52, 12, 2018, 0),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
-from sparkify_dagster.engines.base import CopyRefusedError, Session, WarehouseError
+from sparkify_dagster.engines.base import CopyRefusedError, Session, TransientError, WarehouseError
 from sparkify_dagster.engines.rows import Value
 
 if TYPE_CHECKING:
@@ -65,6 +65,8 @@ class CopyErrors:
         del self._connection.notices[:]
         try:
             yield rejected
+        except TransientError:
+            raise
         except WarehouseError as error:
             if getattr(error.__cause__, "pgcode", None) != _UNREADABLE:
                 raise

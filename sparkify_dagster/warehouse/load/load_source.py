@@ -124,7 +124,8 @@ class SourceLoad:
             self._copy,
         )
         loaded = Loading(session, order, dependents).run()
-        dependents.mark_stale()
+        if loaded.reports:  # or everything was held back, and nothing has changed
+            dependents.mark_stale()
         outcomes = audit(session, self._checks_of_rows(), changed_only=True)
         for name in catalogue.ledger_tables:
             audit(session, catalogue.checks_of(name), changed_only=True)

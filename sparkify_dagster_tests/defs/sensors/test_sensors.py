@@ -4,6 +4,8 @@ import json
 import os
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -14,7 +16,11 @@ from sparkify_dagster.defs.partitions import RANGE_END_TAG, RANGE_START_TAG
 from sparkify_dagster.defs.sensors.arrivals import TickError
 from sparkify_dagster.defs.sensors.new_files import Cursor, arrival_sensors
 from sparkify_dagster.defs.sensors.run_requests import MAX_OPEN_REQUESTS, SENSOR_TAG
+from sparkify_dagster.engines.base import Notify
+from sparkify_dagster.lake import LakeError
 from sparkify_dagster.warehouse import Platform
+from sparkify_dagster.warehouse.load.load_source import SourceLoad
+from sparkify_dagster.warehouse.reports import LoadReport
 from sparkify_dagster_tests.defs.sensors.conftest import (
     LOGS,
     SONGS,
@@ -45,6 +51,22 @@ BAD = b"nothing of this is JSON\n"
 def put_days(lake: FolderLake, *days: date, **changes: object) -> None:
     for day in days:
         lake.put_events(day, event(day, **changes))
+
+
+@contextmanager
+def unanswered(*days: date) -> Iterator[None]:
+    """Every load of one of these days fails as a whole, as when the lake does not answer."""
+    run = SourceLoad.run
+
+    def refuse(load: SourceLoad, notify: Notify) -> LoadReport:
+        asked = load._days
+        if load._source.dated and (asked is None or any(asked.holds(day) for day in days)):
+            raise LakeError("The lake does not answer.")
+        return run(load, notify)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SourceLoad, "run", refuse)
+        yield
 
 
 def put_bad(lake: FolderLake, day: date) -> Path:
@@ -269,40 +291,53 @@ def test_a_failed_run_is_asked_for_again_after_a_delay_that_grows(
 def test_a_failed_run_is_asked_for_at_most_so_often(
     daemon: Daemon, folder_lake: FolderLake
 ) -> None:
-    path = put_bad(folder_lake, SECOND)
-    for _ in range(daemon.platform.settings.sensors.max_attempts):
-        assert not daemon.complete(*daemon.tick())
-        daemon.later(10**5)
+    put_days(folder_lake, SECOND)
+    with unanswered(SECOND):
+        for _ in range(daemon.platform.settings.sensors.max_attempts):
+            assert not daemon.complete(*daemon.tick())
+            daemon.later(10**5)
     assert f"Given up, because every run failed: {SECOND}." in daemon.skipped()
     daemon.later(10**9)
     daemon.restart()
     assert daemon.tick() == []
-    path.unlink()
-    put_days(folder_lake, SECOND)
+    put_days(folder_lake, SECOND)  # another version of the same file
     daemon.settle()
     assert loaded_versions(daemon.platform) == lake_versions(daemon.platform)
 
 
 @pytest.mark.slow
-def test_a_bad_day_does_not_keep_its_neighbours_from_being_loaded(
+def test_a_day_that_is_held_back_is_asked_for_with_growing_delay_and_at_once_when_it_changes(
     daemon: Daemon, folder_lake: FolderLake
 ) -> None:
     days = [FIRST + timedelta(n) for n in range(6)]
     put_days(folder_lake, *days)
     put_bad(folder_lake, days[2])
-    daemon.settle()
+    assert daemon.complete(*daemon.tick())
     assert {(day,) for day in days} - set(
         rows_of(daemon.platform, "SELECT DISTINCT log_date FROM songplays")
     ) == {(days[2],)}
-    assert f"{days[2]}" in daemon.skipped()
+    delay = daemon.platform.settings.sensors.retry_delay
+    for tries in range(1, daemon.platform.settings.sensors.max_attempts + 2):
+        assert f"Held back: {days[2]} (2018/11/" in daemon.skipped()
+        daemon.after(delay * 4 ** (tries - 1) - 1)
+        assert daemon.tick() == []
+        daemon.after(delay * 4 ** (tries - 1) + 1)
+        (request,) = daemon.tick()
+        assert days_of(request) == (days[2], days[2])
+        assert daemon.complete(request)
+    put_days(folder_lake, days[2])
+    assert daemon.complete(*daemon.tick())
+    assert len(rows_of(daemon.platform, "SELECT DISTINCT log_date FROM songplays")) == 6
+    assert daemon.tick() == []
 
 
 @pytest.mark.slow
 def test_a_new_file_of_a_day_that_was_given_up_is_new_content(
     daemon: Daemon, folder_lake: FolderLake
 ) -> None:
-    put_bad(folder_lake, SECOND)
-    daemon.settle()
+    put_days(folder_lake, SECOND)
+    with unanswered(SECOND):
+        daemon.settle()
     assert "Given up" in daemon.skipped()
     put_days(folder_lake, SECOND)
     daemon.settle()
@@ -313,8 +348,9 @@ def test_a_new_file_of_a_day_that_was_given_up_is_new_content(
 def test_a_day_given_up_is_not_taken_along_in_a_range(
     daemon: Daemon, folder_lake: FolderLake
 ) -> None:
-    put_bad(folder_lake, SECOND)
-    daemon.settle()
+    put_days(folder_lake, SECOND)
+    with unanswered(SECOND):
+        daemon.settle()
     put_days(folder_lake, *(FIRST + timedelta(2 * n) for n in range(15)))
     assert [days_of(r) for r in daemon.tick()] == [(FIRST, FIRST), (THIRD, FIRST + timedelta(28))]
 
@@ -378,11 +414,8 @@ def test_no_more_runs_are_asked_for_than_can_be_worked_on(
 def test_songs_that_cannot_be_loaded_do_not_keep_the_days_from_being_loaded(
     daemon: Daemon, folder_lake: FolderLake
 ) -> None:
-    """The very first run is asked to load the songs as well; the second is not."""
     put_days(folder_lake, SECOND)
     folder_lake.put("song_data", "bad.json", BAD)
-    assert not daemon.execute(*daemon.tick())
-    daemon.after(61)
     assert daemon.execute(*daemon.tick())
     assert rows_of(daemon.platform, "SELECT log_date FROM songplays") == [(SECOND,)]
     assert daemon.tick() == []
@@ -553,10 +586,13 @@ def test_songs_are_tried_again_too(song_daemon: Daemon, folder_lake: FolderLake)
     assert song_daemon.complete(*song_daemon.tick())
     assert song_daemon.tick() == []
     folder_lake.put("song_data", "bad.json", BAD)
-    for _ in range(song_daemon.platform.settings.sensors.max_attempts):
-        assert not song_daemon.complete(*song_daemon.tick())
+    for _ in range(2):
+        assert song_daemon.complete(*song_daemon.tick())
+        assert "Held back: its files (bad.json: " in song_daemon.skipped()
         song_daemon.later(10**5)
-    assert "Given up" in song_daemon.skipped()
+    folder_lake.put_songs("other", song(song_id="S2"))
+    assert song_daemon.complete(*song_daemon.tick())
+    assert len(rows_of(song_daemon.platform, "SELECT song_id FROM songs")) == 2
 
 
 @pytest.mark.slow

@@ -8,7 +8,13 @@ WITH days AS (
         SUM(CASE WHEN artist IS NULL THEN 1 ELSE 0 END) AS without_artist
     FROM staging_events
     WHERE page = 'NextSong'
-      AND log_date >= (SELECT MIN(day) FROM loading) - 28 -- incremental
+      AND log_date IN (
+          SELECT day
+          FROM load_files
+          WHERE table_name = 'staging_events'
+            AND day >= (SELECT MIN(day) FROM loading) - 28 -- incremental
+            AND day <= (SELECT MAX(day) FROM loading) -- incremental
+      )
     GROUP BY log_date
 )
 SELECT today.log_date, today.without_artist, today.plays
