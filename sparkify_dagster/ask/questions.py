@@ -73,10 +73,10 @@ def asking(warehouse: Warehouse, notify: Notify, table: str = "") -> Iterator[Se
     except WarehouseError as error:
         if not is_open or error.__cause__ is None:
             raise
-        told = str(error.__cause__).strip()
-        if table and _IS_MISSING.search(told):
-            told = f"{table} is not in {warehouse.location} yet. Run `sparkify run` to make it."
-        raise QueryError(_ERROR_KIND.sub("", told)) from error
+        shown = str(error.__cause__).strip()
+        if table and _IS_MISSING.search(shown):
+            shown = f"{table} is not in {warehouse.location} yet. Run `sparkify run` to make it."
+        raise QueryError(_ERROR_KIND.sub("", shown)) from error
 
 
 def _unknown(name: str, catalogue: Catalogue) -> str:

@@ -176,10 +176,10 @@ def _refusal(code: str, said: str, action: str, region: str) -> str:
         )
     if code in _BUSY:
         return f"AWS is asked too often ({code} for {action}): run again in a minute."
-    return f"AWS refused {action} in {region}: {code}{_told(said)}"
+    return f"AWS refused {action} in {region}: {code}{_shown(said)}"
 
 
-def _told(said: str) -> str:
+def _shown(said: str) -> str:
     """AWS's own sentence, without anything that looks like a key."""
     text = re.sub(r"\b(AKIA|ASIA)[A-Z0-9]{12,}\b", "[access key]", " ".join(said.split()))
     return f": {text[:300]}" if text else "."

@@ -92,7 +92,7 @@ def lineage_or_trouble(catalogue: Catalogue, table: str) -> tuple[Lineage, str]:
 
 def origins_text(origins: Iterable[Origin]) -> str:
     """`table.column` of each; the number of rows, and the name of a file, in words."""
-    return ", ".join(_told(origin) for origin in origins) or "a constant"
+    return ", ".join(_shown(origin) for origin in origins) or "a constant"
 
 
 def _rows(catalogue: Catalogue, table: str) -> str:
@@ -103,7 +103,7 @@ def _rows(catalogue: Catalogue, table: str) -> str:
     return " ".join(said.split()).removeprefix(catalogue.tables[table].description).strip()
 
 
-def _told(origin: Origin) -> str:
+def _shown(origin: Origin) -> str:
     if origin.column == ALL_ROWS:
         return f"{origin.asset} (number of rows)"
     if origin.column == FILE_NAME:

@@ -66,8 +66,8 @@ def _from_file(path: Path, table: Table) -> Check:
             f"{path}: the header must hold a description and '-- severity: error' (or warn)."
         )
     (sql,) = script.statements.values()
-    told = " ".join(script.description.split())
-    return Check(script.name, table.name, told, severity, is_daily(table), sql)
+    shown = " ".join(script.description.split())
+    return Check(script.name, table.name, shown, severity, is_daily(table), sql)
 
 
 def _of_source(check: Check, source: Source) -> Check:

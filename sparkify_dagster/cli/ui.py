@@ -132,9 +132,9 @@ def _serve(command: list[str], environ: Mapping[str, str], url: str) -> None:
     # A session of its own: Ctrl-C reaches it once, from here, and not once more from the terminal.
     services = subprocess.Popen(command, env=environ, start_new_session=True, stdout=_STDERR)
     try:
-        told = False
+        shown = False
         while not stopping and services.poll() is None:
-            if not told and (told := _answers(url)):
+            if not shown and (shown := _answers(url)):
                 click.echo(f"{url} is ready.")
             time.sleep(0.2)
     finally:

@@ -63,7 +63,7 @@ def verify(tables: tuple[str, ...], given: Path | None) -> None:
         schema = platform.warehouse.schema
         verdicts = list(compared(session, schema, platform.catalogue, files))
     for verdict in verdicts:
-        click.echo(_told(verdict))
+        click.echo(_reported(verdict))
     if not tables:
         for name, why in folder.ignored.items():
             click.echo(f"{Mark.WARN.shown} {one_line(name)}: not compared, {why}")
@@ -141,7 +141,7 @@ def _say_what_is_behind(platform: "Platform", failed: Sequence[str]) -> None:
         )
 
 
-def _told(verdict: "Verdict") -> str:
+def _reported(verdict: "Verdict") -> str:
     """One line for a table that is as expected; else also what differs."""
     from sparkify_dagster.warehouse.expected.verify_tables import counts
 

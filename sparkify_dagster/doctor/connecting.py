@@ -171,8 +171,8 @@ def refusal(warehouse: ServerWarehouse, text: str) -> Finding:
                 "seconds": cluster.connect_timeout,
                 "login": _LOGINS[cluster.login],
             } | match.groupdict()
-            told = one_line(said.format(**words))
-            return Finding(Mark.FAIL, subject, told, advice.format(**words))
+            shown = one_line(said.format(**words))
+            return Finding(Mark.FAIL, subject, shown, advice.format(**words))
     return Finding(Mark.FAIL, "server", one_line(_reason(text)), "Check the section [CLUSTER].")
 
 

@@ -76,8 +76,8 @@ def _missing_privileges(
         if standing:
             yield Finding(Mark.OK, "grants", "this user may read and write the tables")
         return
-    told = "; ".join(f"{what} on {listed(names)}" for what, names in lacking.items())
-    yield Finding(Mark.FAIL, "grants", f"this user lacks {told}", _GRANT)
+    shown = "; ".join(f"{what} on {listed(names)}" for what, names in lacking.items())
+    yield Finding(Mark.FAIL, "grants", f"this user lacks {shown}", _GRANT)
 
 
 def _usable(session: "Session", schema: str) -> bool:

@@ -46,13 +46,13 @@ def lake(platform: Platform, table: str) -> Iterator[Finding]:
         advice = "Put files there, or make a sample: sparkify run --sample"
         yield Finding(Mark.WARN, subject, f"{uri}: no {source.file_noun}", advice)
     if outside:
-        told = f"{counted(len(outside), 'file')} outside the days {first} to {last}"
+        shown = f"{counted(len(outside), 'file')} outside the days {first} to {last}"
         advice = "Not read: set [PARTITIONS] FIRST_DAY and LAST_DAY."
-        yield Finding(Mark.WARN, subject, f"{told}, such as {outside[0].key}", advice)
+        yield Finding(Mark.WARN, subject, f"{shown}, such as {outside[0].key}", advice)
     if strange := [file.key for file in files if not source.owns(file.key)]:
-        told = f"{counted(len(strange), 'file')} with another name than {source.names}"
+        shown = f"{counted(len(strange), 'file')} with another name than {source.names}"
         advice = "Not read: rename or remove them."
-        yield Finding(Mark.WARN, subject, f"{told}, such as {strange[0]}", advice)
+        yield Finding(Mark.WARN, subject, f"{shown}, such as {strange[0]}", advice)
 
 
 def _read_smallest(lake: Lake, files: list[LakeFile]) -> None:

@@ -32,8 +32,8 @@ def versions() -> Iterator[Finding]:
     if wrong:
         yield Finding(Mark.FAIL, "packages", listed(wrong), "Run `make env`.")
         return
-    told = listed([f"{name} {version}" for name, version in found.items()])
-    yield Finding(Mark.OK, "packages", f"{told} go together")
+    shown = listed([f"{name} {version}" for name, version in found.items()])
+    yield Finding(Mark.OK, "packages", f"{shown} go together")
 
 
 def _installed(name: str) -> str:

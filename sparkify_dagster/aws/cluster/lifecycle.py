@@ -226,7 +226,7 @@ class Cluster:
         return state
 
     def _wait(self, done: Done) -> State | None:
-        start = told = self._clock.now()
+        start = shown = self._clock.now()
         status, broken = "", None
         while True:
             state = self._maker.look()
@@ -234,9 +234,9 @@ class Cluster:
             if broken is None:  # what was broken before may well be waited for, to vanish
                 broken = bool(state and state.broken)
             now = self._clock.now()
-            if found != status or now - told >= _TELL_EVERY:
+            if found != status or now - shown >= _TELL_EVERY:
                 self._notify(f"{self.plan.subject}: {found} ({seconds(now - start)})")
-                status, told = found, now
+                status, shown = found, now
             if done(state):
                 return state
             limit = LIMIT if state else _APPEARS

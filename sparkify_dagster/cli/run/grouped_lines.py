@@ -37,7 +37,7 @@ class Fold:
         return sum(report.seconds for report in self.reports)
 
     @property
-    def told(self) -> str:
+    def reported(self) -> str:
         """What the work on all of them came to, in a few words."""
         tables = counted(len(self.reports), "table")
         written = sum(report.rows_added for report in self.reports)

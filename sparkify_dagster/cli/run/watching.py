@@ -56,7 +56,7 @@ class PlainWatch:
             case Finished(table, report) if table in self._fold:
                 self._fold.reports.append(report)
             case Finished(table, report):
-                click.echo(f"{table}: {told(report)} ({report.seconds:.1f} s)")
+                click.echo(f"{table}: {reported(report)} ({report.seconds:.1f} s)")
             case Failed(table):
                 click.echo(f"{table}: failed")
                 self._fold.failed += table in self._fold
@@ -67,7 +67,7 @@ class PlainWatch:
 
     def _tell_fold(self) -> None:
         if self._fold.reports:
-            click.echo(f"{self._fold.title}: {self._fold.told} ({self._fold.seconds:.1f} s)")
+            click.echo(f"{self._fold.title}: {self._fold.reported} ({self._fold.seconds:.1f} s)")
         self._fold.clear()
 
 
@@ -123,7 +123,7 @@ class LiveWatch:
             case Noted(table, message):
                 self._update(table, message)
             case Finished(table, report):
-                self._end(table, told(report), Mark.OK)
+                self._end(table, reported(report), Mark.OK)
             case Checked(table, outcomes):
                 self._end(table, counted(len(outcomes), "check"), Mark.OK)
             case Failed(table):
@@ -149,7 +149,9 @@ class LiveWatch:
             self._end_fold()
 
     def _end_fold(self) -> None:
-        self._end(self._fold.title, self._fold.told, Mark.OK if self._fold.reports else Mark.FAIL)
+        self._end(
+            self._fold.title, self._fold.reported, Mark.OK if self._fold.reports else Mark.FAIL
+        )
         self._lines.pop(self._fold.title, None)
         self._fold.clear()
 
@@ -167,7 +169,7 @@ class LiveWatch:
             self._progress.stop_task(self._lines[table])
 
 
-def told(report: Report) -> str:
+def reported(report: Report) -> str:
     """What a table's work came to, in a few words."""
     if not report.rows_added and not report.rows_removed:
         return f"unchanged, {counted(report.rows_total, 'row')}"

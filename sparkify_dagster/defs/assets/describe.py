@@ -184,8 +184,8 @@ def _description(catalogue: Catalogue, table: str) -> str:
     The UI shows a description at once, and long metadata on a click.
     """
     picture = neighbourhood(catalogue, table)
-    told = describe_table(catalogue, table)
-    return f"{told}\n\n{picture.markdown}" if picture else told
+    shown = describe_table(catalogue, table)
+    return f"{shown}\n\n{picture.markdown}" if picture else shown
 
 
 def _star(catalogue: Catalogue, table: str) -> Metadata:

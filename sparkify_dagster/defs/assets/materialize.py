@@ -68,13 +68,13 @@ def _made(
     try:
         report = work(run, table, _notify(context, run, table))
         yield from _published(context, run, report)
-        told = [outcome for outcome in report.outcomes if outcome.check.name in selected]
-        check_events.record_days(context, told, _days(context, run, report))
-        held_back = [outcome for outcome in told if outcome.check.name == NOTHING_HELD_BACK]
+        shown = [outcome for outcome in report.outcomes if outcome.check.name in selected]
+        check_events.record_days(context, shown, _days(context, run, report))
+        held_back = [outcome for outcome in shown if outcome.check.name == NOTHING_HELD_BACK]
         check_events.record_days(context, held_back, sorted(_held_days(context, run, report)))
         for other in _also(report):
             check_events.record_elsewhere(context, other.outcomes)
-        results = check_events.results_of(told, checks)
+        results = check_events.results_of(shown, checks)
         yield from check_events.as_newest(context, catalogue, results)
     except AuditFailedError as error:
         yield from _rolled_back(context, catalogue, error, table, selected)

@@ -77,14 +77,14 @@ def _checks(instance: dg.DagsterInstance, platform: Platform) -> Iterator[CheckL
     for key, check in keys.items():
         record = found.get(key)
         event = record.event.dagster_event if record and record.event else None
-        told = event.event_specific_data if event else None  # a planned check tells nothing yet
-        yield _line(check, told if isinstance(told, dg.AssetCheckEvaluation) else None)
+        shown = event.event_specific_data if event else None  # a planned check tells nothing yet
+        yield _line(check, shown if isinstance(shown, dg.AssetCheckEvaluation) else None)
 
 
 def _line(check: Check, evaluation: dg.AssetCheckEvaluation | None) -> CheckLine:
     offending = None
     if evaluation is not None:
-        told = evaluation.metadata.get("offending_rows")
-        rows = int(str(told.value)) if told else 0
+        shown = evaluation.metadata.get("offending_rows")
+        rows = int(str(shown.value)) if shown else 0
         offending = 0 if evaluation.passed else max(rows, 1)
     return CheckLine(check.table, check.name, check.description, check.severity, offending)

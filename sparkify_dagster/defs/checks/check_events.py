@@ -170,14 +170,14 @@ def as_newest(
     what a run of one day found is also recorded without that day, in a row of its own; and what
     has no day is recorded again where a run that was queued later has been there before.
     """
-    told = list(results)
+    shown = list(results)
     if context.get_step_execution_context().has_partition_key:
         by_day = {key_of(check) for check in catalogue.checks if check.by_day}
-        _record(context, [_without_day(context, r) for r in told if _key(r) in by_day])
-    yield from told
+        _record(context, [_without_day(context, r) for r in shown if _key(r) in by_day])
+    yield from shown
     storage = context.instance.event_log_storage
-    newest = storage.get_latest_asset_check_execution_by_key(list(map(_key, told)))
-    for result in told:
+    newest = storage.get_latest_asset_check_execution_by_key(list(map(_key, shown)))
+    for result in shown:
         row = newest.get(_key(result))
         if row and row.run_id != context.run.run_id and row.status in _DONE:
             context.instance.report_runless_asset_event(_without_day(context, result))

@@ -87,7 +87,7 @@ class BatchWritingEventLog(SqliteEventLogStorage):
         rows = []
         subset, days = None, list[str]()
         for stored in batch:
-            planned = cast(AssetCheckEvaluationPlanned, _told(stored))
+            planned = cast(AssetCheckEvaluationPlanned, _shown(stored))
             # Those of a run are of the same days, which take a millisecond to be named.
             if planned.partitions_subset and planned.partitions_subset != subset:
                 subset = planned.partitions_subset
@@ -100,7 +100,7 @@ class BatchWritingEventLog(SqliteEventLogStorage):
 
     def _note_evaluations(self, index: "Connection", run_id: str, batch: Sequence[_Stored]) -> None:
         """Note outcomes of checks: in the row that was planned for one, else in a new row."""
-        evaluations = [cast(AssetCheckEvaluation, _told(stored)) for stored in batch]
+        evaluations = [cast(AssetCheckEvaluation, _shown(stored)) for stored in batch]
         planned = _planned(index, run_id, evaluations) if run_id else {}
         changes, new = [], dict[object, dict[str, Any]]()
         for stored, evaluation in zip(batch, evaluations, strict=True):
@@ -145,15 +145,15 @@ def _planned(
     return {(asset, name, day): row for asset, name, day, row in index.execute(found)}
 
 
-def _told(stored: _Stored) -> object:
+def _shown(stored: _Stored) -> object:
     return stored.event.get_dagster_event().event_specific_data
 
 
 def _of_check(
-    told: AssetCheckEvaluation | AssetCheckEvaluationPlanned, day: str | None
+    shown: AssetCheckEvaluation | AssetCheckEvaluationPlanned, day: str | None
 ) -> dict[str, str | None]:
-    asset_key = told.asset_key.to_string()
-    return {"asset_key": asset_key, "check_name": told.check_name, "partition": day}
+    asset_key = shown.asset_key.to_string()
+    return {"asset_key": asset_key, "check_name": shown.check_name, "partition": day}
 
 
 def _outcome(stored: _Stored, **more: object) -> dict[str, Any]:

@@ -66,12 +66,12 @@ class Reader:
         if not failed:
             return []
         steps = self._events(run, dg.DagsterEventType.STEP_FAILURE)
-        told = [reason for event in steps for reason in _reasons(event).values()]
+        shown = [reason for event in steps for reason in _reasons(event).values()]
         return [
             self._failed_check(run, asset, check, found)
             for (asset, check), found in failed.items()
             # `AuditFailedError` begins with the table and names its failed checks like this
-            if not any(r.startswith(f"{asset}: ") and f"{check} (" in r for r in told)
+            if not any(r.startswith(f"{asset}: ") and f"{check} (" in r for r in shown)
             and self._is_news(run, found)
         ]
 

@@ -143,18 +143,18 @@ def within(seconds: float, work: Callable[[], _T], what: str) -> _T:
 def summary(arrivals: Arrivals) -> str:
     """What was seen, for people."""
     plan, what = arrivals.plan, arrivals.source.name
-    told = [f"{what}: {_files(plan.unchanged)} loaded and unchanged"]
+    shown = [f"{what}: {_files(plan.unchanged)} loaded and unchanged"]
     for files, are in ((plan.new, "new"), (plan.changed, "changed")):
         if files:
-            told.append(f"{_files(len(files))} {are}, {sample(file.key for file in files)}")
+            shown.append(f"{_files(len(files))} {are}, {sample(file.key for file in files)}")
     for keys, are in (
         (plan.gone, "gone from the lake (their rows stay)"),
         (plan.outside, "of days outside the platform's"),
         (plan.strange, "without a name of this source"),
     ):
         if keys:
-            told.append(f"{_files(len(keys))} {are}, {sample(keys)}")
-    return "; ".join(told) + "."
+            shown.append(f"{_files(len(keys))} {are}, {sample(keys)}")
+    return "; ".join(shown) + "."
 
 
 def sample(keys: Iterable[str]) -> str:

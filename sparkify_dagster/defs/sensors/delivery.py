@@ -86,7 +86,7 @@ def deliver(
     unsent: dict[str, Unsent] = {}
     said = []
     for name, error in errors.items():
-        problem = hide(_told(error)) if error else ""
+        problem = hide(_shown(error)) if error else ""
         left = kept.get(name)
         if name in due:
             left, line = _outcome(name, kept[name], now, error, problem)
@@ -127,7 +127,7 @@ def _attempts(calls: Mapping[str, Callable[[], None]]) -> dict[str, BaseExceptio
     return {name: one.exception() if one.done() else endless for name, one in running.items()}
 
 
-def _told(error: BaseException) -> str:
+def _shown(error: BaseException) -> str:
     # the text of an error that nobody wrote for users may hold anything
     return str(error) if isinstance(error, NotifyError) else f"{type(error).__name__}."
 

@@ -133,7 +133,7 @@ class _Tick:
             f"Reading the ledger of {self._platform.warehouse.location}",
         )
         decision = self._decide(found)
-        return self._told(found, decision, seen)
+        return self._shown(found, decision, seen)
 
     def _newest_run(self) -> str:
         """Changes whenever a run begins, goes on or ends."""
@@ -190,7 +190,7 @@ class _Tick:
             return [*chain, *sorted(others)]
         return chain
 
-    def _told(self, found: Arrivals, decision: Decision, seen: str) -> dg.SensorResult:
+    def _shown(self, found: Arrivals, decision: Decision, seen: str) -> dg.SensorResult:
         said = tick_messages.reason(found, decision)
         events = list(tick_messages.events(found, decision, self._cursor.gone))
         cursor = Cursor(gone=found.gone_mark)

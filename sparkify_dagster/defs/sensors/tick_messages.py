@@ -22,13 +22,13 @@ Event = dg.AssetMaterialization | dg.AssetObservation
 
 def reason(found: Arrivals, decision: Decision) -> str:
     """What was seen, and what becomes of it."""
-    told = [summary(found)]
+    reported = [summary(found)]
     if decision.requests:
         ranges = [str(request.days) for request in decision.requests]
         days = f" for {_listed(ranges)}" if found.source.dated else ""
-        told.append(f"Asked for {_counted(len(ranges), 'run')}{days}.")
+        reported.append(f"Asked for {_counted(len(ranges), 'run')}{days}.")
     if decision.loading:
-        told.append(f"Being loaded now: {_days(decision.loading)}.")
+        reported.append(f"Being loaded now: {_days(decision.loading)}.")
     if decision.retried_at:
         day, at = min(decision.retried_at.items(), key=lambda item: item[1])
         when = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")
@@ -36,17 +36,19 @@ def reason(found: Arrivals, decision: Decision) -> str:
         what = (
             f"Held back: {_days([day])} ({held})" if held else f"The run for {_days([day])} failed"
         )
-        told.append(f"{what}; tried again after {when} UTC, or once the files change.")
+        reported.append(f"{what}; tried again after {when} UTC, or once the files change.")
     if len(decision.retried_at) > 1:
-        told.append(f"{len(decision.retried_at) - 1} more days wait to be tried again.")
+        reported.append(f"{len(decision.retried_at) - 1} more days wait to be tried again.")
     if decision.given_up:
-        told.append(
+        reported.append(
             f"Given up, because every run failed: {_days(decision.given_up)}. Mend the cause, then"
             " materialize them by hand, or put another version of the files there."
         )
     if decision.crowded:
-        told.append(f"{_counted(decision.crowded, 'run')} more when those under way have ended.")
-    return " ".join(told)
+        reported.append(
+            f"{_counted(decision.crowded, 'run')} more when those under way have ended."
+        )
+    return " ".join(reported)
 
 
 def events(found: Arrivals, decision: Decision, reported_gone: str) -> Iterator[Event]:

@@ -167,10 +167,10 @@ class DuckDBWarehouse(Warehouse):
                 # in it.
                 os.pwrite(old, bytes(_HEADERS), 0)
         except (duckdb.Error, OSError) as error:
-            told = str(error).splitlines()[0]
+            shown = str(error).splitlines()[0]
             return (
                 f"{self.file} still holds pages from before, which no query reads: it could not be"
-                f" rewritten ({told}). Make room beside it, and run this again."
+                f" rewritten ({shown}). Make room beside it, and run this again."
             )
         finally:
             os.close(old)
@@ -202,7 +202,7 @@ class DuckDBWarehouse(Warehouse):
 
         waited_since = time.monotonic()
         deadline = waited_since + self._settings.lock_timeout
-        pause, told = 0.02, False
+        pause, shown = 0.02, False
         while True:
             try:
                 return duckdb.connect(str(self.file), read_only=read_only, config=self._config())
@@ -216,9 +216,9 @@ class DuckDBWarehouse(Warehouse):
                         f"{self._settings.lock_timeout:g} seconds. Wait for it or end it, or "
                         "raise [DUCKDB] LOCK_TIMEOUT."
                     ) from error
-            if not told and time.monotonic() - waited_since > 1:
+            if not shown and time.monotonic() - waited_since > 1:
                 notify(f"waiting for process {holder}, which is using {self.file}")
-                told = True
+                shown = True
             # Jitter, so that two who wait do not knock at the same moments.
             time.sleep(pause * random.uniform(0.5, 1.5))
             pause = min(pause * 1.5, _LONGEST_PAUSE)

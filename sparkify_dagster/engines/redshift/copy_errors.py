@@ -49,7 +49,7 @@ class CopyErrors:
         self._look = look
         # The COPYs whose errors were reported: GETDATE() has whole seconds, and the next COPY of
         # the session may begin within the same.
-        self._told: set[object] = set()
+        self._shown: set[object] = set()
 
     @contextmanager
     def of(self, url: str) -> Iterator[list[tuple[int, str]]]:
@@ -101,11 +101,11 @@ class CopyErrors:
             reasons: dict[int, str] = {}
             queries: set[object] = set()
             for query, file, line, *why in found:
-                if query not in self._told and _is_name_of(url, str(file).rstrip(" ")):
+                if query not in self._shown and _is_name_of(url, str(file).rstrip(" ")):
                     reasons.setdefault(int(str(line)), _reason(*why))
                     queries.add(query)
             if len(reasons) >= at_least or time.monotonic() > deadline:
-                self._told |= queries
+                self._shown |= queries
                 return sorted(reasons.items())
             time.sleep(_PAUSE)
 
@@ -116,5 +116,5 @@ def _is_name_of(url: str, name: str) -> bool:
 
 def _reason(column: object, code: object, message: object) -> str:
     name = str(column or "").strip()
-    told = _QUOTED.sub("", str(message).strip())
-    return f"{f'{name}: ' if name else ''}{told} ({code})"
+    shown = _QUOTED.sub("", str(message).strip())
+    return f"{f'{name}: ' if name else ''}{shown} ({code})"

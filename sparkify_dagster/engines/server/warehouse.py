@@ -120,9 +120,9 @@ class ServerSession(Session):
         """The columns of a query's result, and its rows as they come, a page at a time."""
         with self._explaining():
             columns, pages = open_result(self._connection, sql, self.rows_a_page, limit)
-        return columns, self._told(pages)
+        return columns, self._shown(pages)
 
-    def _told(self, pages: "Iterator[Page]") -> "Iterator[Page]":
+    def _shown(self, pages: "Iterator[Page]") -> "Iterator[Page]":
         with self._explaining():
             yield from pages
 
@@ -160,13 +160,13 @@ class ServerSession(Session):
         try:
             yield
         except psycopg2.IntegrityError as error:
-            told = explained(error, self._location)
+            shown = explained(error, self._location)
         except psycopg2.Error as error:
             raise explained(error, self._location) from error
         else:
             return
         # Without its cause, whose details quote the row: Dagster would keep it in its event log.
-        raise told from None
+        raise shown from None
 
 
 def _pages(rows: Sequence[tuple[Value, ...]]) -> Iterator[list[tuple[Value, ...]]]:
@@ -355,7 +355,7 @@ class ServerWarehouse(Warehouse):
         A server that does not answer is only taken for one if it was there a moment ago.
         """
         deadline = time.monotonic() + self.cluster.lock_timeout
-        told = False
+        shown = False
         while True:
             try:
                 return self.connect(run_id)
@@ -363,10 +363,10 @@ class ServerWarehouse(Warehouse):
                 was_there |= error.restarting
                 if not was_there or time.monotonic() > deadline:
                     raise
-                if not told:
+                if not shown:
                     patience = self.cluster.lock_timeout
                     notify(f"{error} Waiting for the server, at most {patience} seconds.")
-                    told = True
+                    shown = True
             time.sleep(random.uniform(0.5, 1))
 
     def _begin(self, connection: "Connection", notify: Notify = silent) -> ServerSession:

@@ -76,8 +76,8 @@ class Alert:
         if self.total == 1:
             return f"Sparkify: {self.failures[0].headline}"
         names = list(dict.fromkeys(failure.subject for failure in self.failures))
-        told = ", ".join(names[:3]) + (", …" if len(names) > 3 or self.total > _SHOWN else "")
-        return f"Sparkify: {self.total} {_PLURALS[self.kind]}: {told}"
+        shown = ", ".join(names[:3]) + (", …" if len(names) > 3 or self.total > _SHOWN else "")
+        return f"Sparkify: {self.total} {_PLURALS[self.kind]}: {shown}"
 
     @property
     def text(self) -> str:

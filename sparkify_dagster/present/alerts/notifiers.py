@@ -201,5 +201,5 @@ def _answer(said: bytes | str) -> str:
 
 
 def _refusals(refused: Mapping[str, tuple[int, bytes]]) -> str:
-    told = (f"{who}: {code} {_answer(said)}" for who, (code, said) in refused.items())
-    return one_line("; ".join(told))
+    shown = (f"{who}: {code} {_answer(said)}" for who, (code, said) in refused.items())
+    return one_line("; ".join(shown))

@@ -54,10 +54,10 @@ class Painter:
         question = json.dumps(spec).encode() + b"\n"
         with self._lock:
             # One that died since it was asked last is seen by that; another is asked then.
-            told = self._told(question) or self._told(question)
-        if not told:
+            shown = self._shown(question) or self._shown(question)
+        if not shown:
             raise NotDrawn("its process ended.")
-        found: dict[str, str] = json.loads(told)
+        found: dict[str, str] = json.loads(shown)
         if "svg" not in found:
             raise NotDrawn(found["error"])
         return found["svg"]
@@ -71,19 +71,19 @@ class Painter:
         process.wait()
         _close_pipes(process)
 
-    def _told(self, question: bytes) -> bytes:
+    def _shown(self, question: bytes) -> bytes:
         """The line that answers; nothing if the helper died over it."""
         try:
             process = self._started()
         except OSError as error:
             raise NotDrawn(f"its process cannot be started ({error}).") from error
         try:
-            told, late = _ask(process, question, self._patience)
+            shown, late = _ask(process, question, self._patience)
         except BaseException:  # an interrupted question leaves its answer in the pipe
             self.close()
             raise
-        if told.endswith(b"\n"):
-            return told
+        if shown.endswith(b"\n"):
+            return shown
         self.close()
         if late:
             raise NotDrawn(f"it took more than {self._patience:g} s.")
@@ -132,18 +132,18 @@ def _ask(
     waiting = Timer(patience, give_up)
     waiting.daemon = True
     waiting.start()
-    told = bytearray()
+    shown = bytearray()
     try:
         rest = memoryview(question)
         while rest:
             rest = rest[os.write(process.stdin.fileno(), rest) :]
-        while not told.endswith(b"\n") and (some := os.read(process.stdout.fileno(), 1 << 16)):
-            told += some
+        while not shown.endswith(b"\n") and (some := os.read(process.stdout.fileno(), 1 << 16)):
+            shown += some
     except BrokenPipeError:
         pass
     finally:
         waiting.cancel()
-    return bytes(told), late.is_set()
+    return bytes(shown), late.is_set()
 
 
 def _close_pipes(process: "subprocess.Popen[bytes]") -> None:

@@ -226,8 +226,8 @@ def _words(lines: Iterable[Line], accent: str) -> str:
     """The references as sentences."""
     found: dict[str, list[str]] = {}
     for child, reference in lines:
-        told = f"{reference.table} by {' and '.join(reference.columns)}"
-        found.setdefault(child.name, []).append(told)
+        reported = f"{reference.table} by {' and '.join(reference.columns)}"
+        found.setdefault(child.name, []).append(reported)
     sentences = []
     for name, (*others, last) in found.items():
         before = f"{', '.join(others)} and " if others else ""

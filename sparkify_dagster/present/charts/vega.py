@@ -26,9 +26,9 @@ def main() -> None:
     os.dup2(2, 1)  # what a library prints is no answer
     answer(_NOTHING)  # starts V8, before anybody waits for it
     for line in sys.stdin.buffer:
-        told = memoryview(json.dumps(answer(line)).encode() + b"\n")
-        while told:
-            told = told[os.write(answers, told) :]
+        shown = memoryview(json.dumps(answer(line)).encode() + b"\n")
+        while shown:
+            shown = shown[os.write(answers, shown) :]
 
 
 if __name__ == "__main__":

@@ -109,10 +109,10 @@ def _bars(found: ChartRows) -> str:
     what = f"Bar chart of {title(value)} by {title(chart.x)}"
     points = [(label(chart.x, x), v) for x, v in found.rows.rows]
     if chart.largest_first:
-        told = [f"{shortened(name)} ({number(value, v)})" for name, v in points[:_MENTIONED]]
-        more = found.total - len(told)
+        reported = [f"{shortened(name)} ({number(value, v)})" for name, v in points[:_MENTIONED]]
+        more = found.total - len(reported)
         rest = f", and {more:,} more" if more > 0 else ""
-        return f"{what}, largest first: {', '.join(told)}{rest}."
+        return f"{what}, largest first: {', '.join(reported)}{rest}."
     return f"{what}: {_extremes(value, points)}.{_cut(found)}"
 
 
@@ -128,17 +128,17 @@ def _lines(found: ChartRows) -> str:
     )
     first, last = label(chart.x, rows[0][0]), label(chart.x, rows[-1][0])
     span = f"from {first} to {last}" if first != last else f"at {first}"
-    told = []
+    reported = []
     lines, left = lines_of(found)
     for name, value, line in lines:
         known = [(label(chart.x, x), v) for x, v in line if v is not None]
         if known:
             last = f", last {number(value, known[-1][1])}" if len(known) > 1 and not points else ""
             many = f"{len(known):,} points, " if points and len(known) > 1 else ""
-            told.append(f"{shortened(name)}: {many}{_extremes(value, known)}{last}")
+            reported.append(f"{shortened(name)}: {many}{_extremes(value, known)}{last}")
     more = f" The largest of {left + len(lines):,} lines." if left else ""
     what = f"{'Points' if points else 'Line chart'} of {names} by {title(chart.x)}{by}, {span}"
-    return f"{what}. {'. '.join(told)}.{more}{_cut(found)}"
+    return f"{what}. {'. '.join(reported)}.{more}{_cut(found)}"
 
 
 def _cells(found: ChartRows) -> str:

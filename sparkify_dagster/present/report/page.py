@@ -162,10 +162,10 @@ def _checks_text(checks: Sequence[CheckLine]) -> str:
         return "The checks were not run for this report."
     errors = sum(bool(c.offending) for c in run if c.severity is Severity.ERROR)
     warnings = sum(bool(c.offending) for c in run if c.severity is Severity.WARN)
-    told = f"{len(run) - errors - warnings:,} of {len(run):,} checks hold"
+    reported = f"{len(run) - errors - warnings:,} of {len(run):,} checks hold"
     broken = [f"{_counted(errors, 'broken rule')} of error severity"] if errors else []
     broken += [_counted(warnings, "warning")] if warnings else []
-    return f"{told}{'; ' if broken else ''}{' and '.join(broken)}."
+    return f"{reported}{'; ' if broken else ''}{' and '.join(broken)}."
 
 
 def _by_table(checks: Iterable[CheckLine]) -> Iterable[tuple[str, ...]]:
@@ -184,12 +184,14 @@ def _rejects_text(facts: Facts) -> str:
     if not lines:
         return "Every line of every file was loaded."
     files = len({(reject.source, reject.file) for reject in facts.rejects})
-    told = (
+    reported = (
         f"{_counted(lines, 'line')} of {_counted(files, 'file')} could not be loaded. The lines"
         " themselves are in the table load_rejects."
     )
     more = len(facts.rejects) - SHOWN_REJECTS
-    return f"{told} The table shows the most frequent {SHOWN_REJECTS}." if more > 0 else told
+    return (
+        f"{reported} The table shows the most frequent {SHOWN_REJECTS}." if more > 0 else reported
+    )
 
 
 def _counted(number: int, what: str) -> str:

@@ -112,12 +112,12 @@ def _is_filled(session: Session, warehouse: Warehouse) -> bool:
 
 
 def _counted(session: Session, warehouse: Warehouse, names: Iterable[str]) -> list[tuple[str, str]]:
-    told = dict(warehouse.estimated_rows(session))
+    shown = dict(warehouse.estimated_rows(session))
     for name in names:
-        if name not in told:
+        if name not in shown:
             rows = session.count(f"SELECT COUNT(*) FROM {warehouse.schema}.{name}")
-            told[name] = f"{rows:,} row{'' if rows == 1 else 's'}"
-    return [(name, told[name]) for name in names]
+            shown[name] = f"{rows:,} row{'' if rows == 1 else 's'}"
+    return [(name, shown[name]) for name in names]
 
 
 def _refuse_dependents(session: Session, warehouse: Warehouse, removal: Removal) -> None:
@@ -129,8 +129,8 @@ def _refuse_dependents(session: Session, warehouse: Warehouse, removal: Removal)
     )
     if not found:
         return
-    told = "; ".join(f"{dependent} needs {target}" for dependent, target in found)
+    shown = "; ".join(f"{dependent} needs {target}" for dependent, target in found)
     raise DependentsError(
         f"{warehouse.location}: the tables cannot be dropped, because what is not the platform's "
-        f"depends on them: {told}. Drop or change these first; nothing was dropped."
+        f"depends on them: {shown}. Drop or change these first; nothing was dropped."
     )

@@ -27,12 +27,12 @@ class AuditFailedError(SparkifyError):
         self.table = table
         self.outcomes = outcomes
         failed = [outcome for outcome in outcomes if outcome.blocks]
-        told = "; ".join(
-            f"{o.check.name} ({counted(o.offending, 'row')}, such as {_told(o.sample)})"
+        shown = "; ".join(
+            f"{o.check.name} ({counted(o.offending, 'row')}, such as {_shown(o.sample)})"
             for o in failed
         )
         super().__init__(
-            f"{table}: {told}. Nothing was changed; the table keeps its rows from before. "
+            f"{table}: {shown}. Nothing was changed; the table keeps its rows from before. "
             "Look at the offending rows, mend their cause, and run again."
         )
 
@@ -109,7 +109,7 @@ def refuse_failed(outcomes: tuple[CheckOutcome, ...]) -> None:
         raise AuditFailedError(failed[0].check.table, outcomes)
 
 
-def _told(sample: Rows) -> str:
+def _shown(sample: Rows) -> str:
     if not sample.rows:
         return "none"
     return ", ".join(f"{c}={v}" for c, v in zip(sample.columns, sample.rows[0], strict=True))
