@@ -19,7 +19,7 @@ from sparkify_dagster.settings import load_settings
 from sparkify_dagster.settings.days import DayRange
 from sparkify_dagster_tests.engines.postgres_server import Database
 from sparkify_dagster_tests.fixtures.cli import Project
-from sparkify_dagster_tests.fixtures.dagster import FIRST, LAST, SmallLake
+from sparkify_dagster_tests.fixtures.dagster import FIRST, LAST
 from sparkify_dagster_tests.fixtures.lake import CREDENTIALS, S3Endpoint
 from sparkify_dagster_tests.fixtures.ui import RunningUi, free_port, service
 
@@ -115,7 +115,7 @@ def test_the_documented_services_work_together(
         run = ui.finished(ui.launch(DayRange(FIRST, LAST)))
         assert run.status == "SUCCESS", ui.tail()
         assert viewer.run(run.run_id).status == "SUCCESS"
-        SmallLake(deployed.lake).put_day(LAST).write_text("no JSON\n" * 9)
+        (deployed.lake / "log_data").rename(deployed.lake / "elsewhere")
         failed = ui.finished(ui.launch(str(LAST)))
         assert failed.status == "FAILURE"
         selector = {
@@ -129,7 +129,7 @@ def test_the_documented_services_work_together(
     logs = (s3_endpoint.root / BUCKET / "dagster").rglob("*.err")
     reported = {path.parent.parent.name: path.read_text() for path in logs}
     assert reported.keys() == {failed.run_id}, "what a run writes to its output is in the bucket"
-    assert "2018-11-03-events.json" in reported[failed.run_id]
+    assert "log_data does not exist" in reported[failed.run_id]
 
 
 def _with(ports: dict[str, str], text: str) -> str:

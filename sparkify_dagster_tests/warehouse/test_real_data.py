@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sparkify_dagster.settings import load_settings
+from sparkify_dagster.settings.days import DayRange
 from sparkify_dagster.warehouse import Platform, open_platform
 from sparkify_dagster_tests.fixtures.engines import EngineUnderTest
 from sparkify_dagster_tests.fixtures.lake import S3Endpoint
@@ -81,7 +82,7 @@ def bring_up_to_date(platform: Platform, *days: date) -> None:
     """Load the given days by name, or everything that is new, and refresh the star."""
     with platform.warehouse.stay_open():
         if days:
-            span = (days[0], days[-1])
+            span = DayRange(days[0], days[-1])
             platform.load("staging_events", days=span, reload=True, run_id="test")
         else:
             platform.load("staging_events", days=None, reload=False, run_id="test")
