@@ -53,11 +53,9 @@ BAD_DATA: dict[tuple[str, str], list[str]] = {
     ("staging_events", "accepted_gender"): [
         f"UPDATE staging_events SET gender = 'X' WHERE {ON_DAY}"
     ],
-    ("staging_events", "usual_listeners"): [
-        f"UPDATE staging_events SET user_id = NULL WHERE {ON_DAY}"
-    ],
-    ("staging_events", "usual_artists"): [
-        f"UPDATE staging_events SET artist = NULL WHERE {ON_DAY}"
+    ("staging_events", "usual_plays"): [
+        f"UPDATE staging_events SET user_id = NULL WHERE {ON_DAY}",
+        f"UPDATE staging_events SET artist = NULL WHERE {ON_DAY}",
     ],
     ("staging_events", "accepted_level"): [f"UPDATE staging_events SET level = 'x' WHERE {ON_DAY}"],
     ("staging_events", "lines_accounted"): [
