@@ -6,9 +6,11 @@ from any module; those of the storage are loaded when they are first asked for, 
 `import dagster` alone does not load them. What is done with a name is not decided here.
 """
 
+from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     # To store the planned checks of a run in one statement: not exported. (1.13.27)
     AssetCheckEvaluationPlanned,
@@ -114,6 +116,19 @@ else:
         return getattr(import_module(_STORAGE[name]), name)
 
 
+def narrow(output: dg.OutputContext, kept: Sequence[str]) -> None:
+    """Have an output of a daily asset recorded for these of its days alone.
+
+    To leave out days that a run was asked for and did not make: Dagster records every day of its
+    range, in `_log_materialization_or_observation_events_for_asset`. (1.13.27)
+    """
+    if kept:
+        days = output.asset_partitions_def.empty_subset()
+        output._asset_partitions_subset = days.with_partition_keys(kept)
+    else:  # of no day at all it would be recorded as one of the table
+        output._asset_key = None
+
+
 __all__ = [
     "ASSET_CHECK_EVENTS",
     "ASSET_EVENTS",
@@ -141,4 +156,5 @@ __all__ = [
     "SqliteStorageConfig",
     "UnresolvedAssetJobDefinition",
     "load_yaml_from_path",
+    "narrow",
 ]

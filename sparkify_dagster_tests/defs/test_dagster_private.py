@@ -355,3 +355,14 @@ def test_a_name_that_changed_is_reported_in_a_sentence(
         f"dagster 1.14.0 has changed dagster._imagined.Thing ({said}), which sparkify needs to read"
         " why a run failed: not exported. Correct what uses it."
     )
+
+
+def test_an_output_keeps_its_days_and_its_asset_under_the_names_that_are_narrowed() -> None:
+    import dagster as dg
+
+    kept = vars(dg.build_output_context(asset_key="a"))
+    for name in ("_asset_partitions_subset", "_asset_key"):
+        assert name in kept, (
+            f"dagster {metadata.version('dagster')}: OutputContext has no {name} any more, so days"
+            " that are held back would be recorded as materialized; see `narrow`."
+        )

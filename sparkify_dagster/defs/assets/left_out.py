@@ -2,17 +2,16 @@
 
 Dagster records one for every day of a run's range once an op gives the asset's output, and an op
 that gives none keeps the steps after it from running. So the output that is recorded is one of
-fewer days. (Read in dagster 1.13.27: `_log_materialization_or_observation_events_for_asset`.)
+fewer days.
 """
 
 from collections.abc import Callable, Collection, Mapping
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 
-if TYPE_CHECKING:
-    from sparkify_dagster.defs.dagster_private import RawMetadataValue
+from sparkify_dagster.defs.dagster_private import RawMetadataValue, narrow
 
 
 def leave_out(context: dg.AssetExecutionContext, table: str, days: Collection[date]) -> None:
@@ -24,17 +23,12 @@ def leave_out(context: dg.AssetExecutionContext, table: str, days: Collection[da
     make: Callable[..., dg.OutputContext] = step.get_output_context
 
     def of_fewer_days(
-        handle: Any, output_metadata: "Mapping[str, RawMetadataValue] | None" = None
+        handle: Any, output_metadata: Mapping[str, RawMetadataValue] | None = None
     ) -> dg.OutputContext:
         output = make(handle, output_metadata)
         if not output.has_asset_key or output.asset_key != dg.AssetKey(table):
             return output
-        kept = [key for key in output.asset_partition_keys if key not in left_out]
-        if kept:
-            days_of_output = output.asset_partitions_def.empty_subset()
-            output._asset_partitions_subset = days_of_output.with_partition_keys(kept)
-        else:  # of no day at all it would be recorded as one of the table
-            output._asset_key = None
+        narrow(output, [key for key in output.asset_partition_keys if key not in left_out])
         return output
 
     step.get_output_context = of_fewer_days
