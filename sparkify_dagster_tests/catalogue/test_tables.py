@@ -488,3 +488,9 @@ def test_every_word_that_duckdb_reserves_is_refused(warehouse: duckdb.DuckDBPyCo
     assert {word for (word,) in words} <= RESERVED
     with pytest.raises(TableError, match="'select' is a reserved word"):
         check_identifier("select", "column")
+
+
+def test_a_list_after_only_holds_for_every_line_and_one_after_one_of_warns() -> None:
+    for words, only in (("One of:", False), ("Only:", True)):
+        column = parse_table(PLACES.replace("One of:", words)).column("place_kind")
+        assert (column.accepted, column.only_accepted) == (("city", "rural area"), only)

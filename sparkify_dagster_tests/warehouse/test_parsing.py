@@ -302,3 +302,21 @@ def test_a_number_too_large_says_which_limit_it_broke() -> None:
             EVENTS.row(dumped(event(registration=number)))
     with pytest.raises(LineError, match="status: out of the range of INTEGER"):
         EVENTS.row(dumped(event(status=2**40)))
+
+
+def test_a_list_of_accepted_values_makes_an_empty_text_nothing_and_only_one_refuses_others() -> (
+    None
+):
+    levels = ("free", "gold", "", "paid", None)
+    sent = [dumped(event(level=levels[n % 5], gender=("", "X")[n % 2])) for n in range(MANY)]
+    columns = tuple(replace(c, only_accepted=c.name == "level") for c in EVENTS.table.columns)
+    only = replace(EVENTS, table=replace(EVENTS.table, columns=columns))
+    for rules, refused in ((EVENTS, {"", None}), (only, {"gold", "", None})):
+        assert_bulk_follows_the_rules(rules, sent)
+        rows, rejected, _ = by_the_rules(rules, sent)
+        assert len(rejected) == MANY * len(refused) // 5
+        gender = [column.name for column, _ in rules.columns].index("gender")
+        assert {row[gender] for row in rows} == {None, "X"}
+        reasons = {reason for *_, reason in rejected}
+        assert ("level: none of free, paid" in reasons) == ("gold" in refused)
+        assert "level: missing, and required" in reasons
