@@ -72,8 +72,7 @@ class Place:
 def explain(error: Exception, place: Place, url: str, *, listing: bool) -> str:
     """The whole message for a failed request for ``url``."""
     text = str(error)
-    code = _first(r"<Code>([\w.]+)</Code>", text)
-    status = int(_first(r"status code: (\d+)", text) or 0)
+    code, status = _answer(text)
     if "External AWS credential provider" in text:
         return f"{url}: the AWS credentials could not be renewed: sign in again, or check the role"
     return (
@@ -90,8 +89,7 @@ def explain(error: Exception, place: Place, url: str, *, listing: bool) -> str:
 def file_error(error: Exception, place: Place, url: str) -> FileError | None:
     """What is wrong with one object; None where it is the store as a whole that does not answer."""
     text = str(error)
-    code = _first(r"<Code>(\w+)</Code>", text)
-    status = int(_first(r"status code: (\d+)", text) or 0)
+    code, status = _answer(text)
     if _credentials(code, place, url) or _bucket(code, status, text, place, listing=False):
         return None
     if status in {304, 412}:
@@ -103,6 +101,12 @@ def file_error(error: Exception, place: Place, url: str) -> FileError | None:
         cause, _, cure = said.partition(": ")
         return FileError(url, cause, cure)
     return None
+
+
+def _answer(text: str) -> tuple[str, int]:
+    """S3's error code and the HTTP status in the text of an error; "" and 0 where it has none."""
+    code = _first(r"<Code>([\w.]+)</Code>", text)
+    return code, int(_first(r"status code: (\d+)", text) or 0)
 
 
 def _credentials(code: str, place: Place, url: str) -> str:

@@ -241,15 +241,23 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(
     assert load(platform).files == ()
 
 
+@pytest.mark.parametrize("loaded_before", [False, True])
 def test_a_file_that_never_stops_changing_holds_back_its_day(
-    platform: Platform, folder_lake: FolderLake, monkeypatch: pytest.MonkeyPatch
+    loaded_before: bool,
+    platform: Platform,
+    folder_lake: FolderLake,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     good_lake(folder_lake)
+    if loaded_before:
+        load(platform)
+        folder_lake.put_events(SECOND, event(SECOND), event(SECOND, itemInSession=1))
     restless(platform, folder_lake, monkeypatch)(100)
     report = load(platform)
     (held,) = report.held_back
     assert (held.day, held.cause) == (SECOND, "changed while it was being read")
-    assert days_loaded(platform) == {FIRST: 1, THIRD: 1}
+    kept = {SECOND: 1} if loaded_before else {}
+    assert days_loaded(platform) == {FIRST: 1, THIRD: 1} | kept
     monkeypatch.undo()
     assert load(platform).held_back == ()
     assert days_loaded(platform).keys() == {FIRST, SECOND, THIRD}

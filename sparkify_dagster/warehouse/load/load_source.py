@@ -108,6 +108,9 @@ class SourceLoad:
         catalogue = self._platform.catalogue
         built = read_state(session, catalogue).built
         dependents = Dependents(session, catalogue.transforms.values(), self._table, built)
+        etags = {file.key: file.etag for file in listing}
+        # One that goes on changing is held back in the version that it has by now.
+        held = tuple(replace(h, etag=etags[h.key]) for h in self._held if h.key in etags)
         load = self._platform.settings.load
         window = DayWindow(load.max_hours_ahead, load.max_days_late)
         order = Order(
@@ -119,8 +122,8 @@ class SourceLoad:
             self._run_id,
             load.max_reject_ratio,
             forgotten_ids(session),
-            frozenset(file.key for file in listing),
-            self._held,
+            frozenset(etags),
+            held,
             self._copy,
         )
         loaded = Loading(session, order, dependents).run()
